@@ -1,1 +1,29 @@
+"""The receive core: from packets with arrival times to audio on the card's clock."""
 
+from softphone.playout.engine import PlayoutConfig, PlayoutEngine
+from softphone.playout.frames import Action, Source
+from softphone.playout.policy import (
+    Arrival,
+    Decision,
+    Observation,
+    PlayoutPolicy,
+    PolicyConfig,
+    playout_policies,
+)
+from softphone.playout.statistics import PlayoutStatistics
+from softphone.playout.trace import TraceRecord
+
+__all__ = [
+    "Action",
+    "Arrival",
+    "Decision",
+    "Observation",
+    "PlayoutConfig",
+    "PlayoutEngine",
+    "PlayoutPolicy",
+    "PlayoutStatistics",
+    "PolicyConfig",
+    "Source",
+    "TraceRecord",
+    "playout_policies",
+]

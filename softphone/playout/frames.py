@@ -50,7 +50,7 @@ class BufferedFrame:
     timestamp: int
     """Extended RTP timestamp of its first sample, 48 kHz."""
     sequence: int
-    """Extended RTP sequence number of the packet that carried it."""
+    """Extended RTP sequence number of its own packet; for a copy, counted back from the carrier."""
     samples: int
     """Duration in samples at 48 kHz, 120..5760."""
     payload: bytes

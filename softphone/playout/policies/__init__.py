@@ -1,1 +1,1 @@
-
+"""Playout policies that come with softphone."""

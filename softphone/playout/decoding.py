@@ -1,0 +1,53 @@
+"""One stream's Opus decoder, with its DRED state at hand."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.opus import Decoder, DredState
+from softphone.playout.frames import BufferedFrame
+
+__all__ = ["FrameDecoder"]
+
+Pcm = NDArray[np.float32]
+
+_DRED_MARGIN = 1920
+"""libopus parses DRED in steps of 40 ms and rounds down: ask for that much more."""
+
+
+class FrameDecoder:
+    """Decodes frames from whatever source; mono float32 at 48 kHz.
+
+    The calls raise :class:`softphone.opus.OpusError` for a packet that can't be decoded.
+    """
+
+    def __init__(self, complexity: int) -> None:
+        self._decoder = Decoder(complexity=complexity)
+        self._dred = DredState()
+        self._dred_packet: tuple[int, int] | None = None
+
+    def decode(self, frame: BufferedFrame) -> Pcm:
+        """The frame itself."""
+        return self._decoder.decode(frame.payload)
+
+    def decode_lbrr(self, following: BufferedFrame, samples: int) -> Pcm:
+        """The ``samples`` samples before ``following``, from its in-band FEC."""
+        return self._decoder.decode_fec(following.payload, samples)
+
+    def decode_dred(self, later: BufferedFrame, timestamp: int, samples: int) -> Pcm:
+        """The ``samples`` samples from ``timestamp`` on, from the DRED of a later packet."""
+        offset = later.timestamp - timestamp
+        packet = (later.timestamp, later.redundancy)
+        if self._dred_packet != packet or self._dred.reach < offset:
+            self._dred_packet = None
+            self._dred.parse(later.payload, max(offset, later.dred_reach) + _DRED_MARGIN)
+            self._dred_packet = packet
+        return self._decoder.decode_dred(self._dred, offset, samples)
+
+    def conceal(self, samples: int) -> Pcm:
+        """A guess at the next ``samples`` samples, a multiple of 120."""
+        return self._decoder.conceal(samples)
+
+    def reset(self) -> None:
+        """Begin anew, for another stream."""
+        self._decoder.reset()
+        self._dred_packet = None

@@ -1,0 +1,99 @@
+"""The adaptive baseline, after the rules of NetEq.
+
+NetEq (the jitter buffer of libwebrtc) keeps a forgetting histogram of relative delays
+and aims at a quantile of it. Two things are added here. A loss that a later packet
+repairs enters the histogram as the delay its repair needed, within a bound: with
+redundancy on the way, waiting for the next packet is worth as much as waiting for a late
+one. And the delay is measured exactly, frame by frame, instead of as a filtered buffer
+level.
+"""
+
+from itertools import accumulate
+
+import numpy as np
+
+from softphone.playout.frames import Action
+from softphone.playout.policies.control import steer
+from softphone.playout.policy import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
+
+__all__ = ["DelayHistogram", "HistogramPolicy"]
+
+
+class DelayHistogram:
+    """Forgetting histogram of delays in buckets of 20 ms.
+
+    ``forget`` is the weight kept per new value. It rises to that from 0 over the first
+    values, as ``1 - 2 / (n + 1)``, so that the start of a call counts.
+    """
+
+    BUCKET = 0.020
+    BUCKETS = 150
+
+    def __init__(self, forget: float) -> None:
+        self._forget = forget
+        self._counts = np.zeros(self.BUCKETS)
+        self._added = 0
+
+    def add(self, delay: float) -> None:
+        """Take in a delay, seconds."""
+        self._added += 1
+        keep = min(self._forget, max(0.0, 1.0 - 2.0 / (self._added + 1)))
+        self._counts *= keep
+        bucket = min(self.BUCKETS - 1, max(0, int(delay / self.BUCKET)))
+        self._counts[bucket] += 1.0 - keep
+
+    def quantile(self, share: float) -> float:
+        """Upper edge of the bucket below which ``share`` of the delays lie, seconds."""
+        total = float(self._counts.sum())
+        for bucket, reached in enumerate(accumulate(self._counts)):
+            if reached >= share * total:
+                return (bucket + 1) * self.BUCKET
+        return self.BUCKETS * self.BUCKET
+
+
+class HistogramPolicy(PlayoutPolicy):
+    """Aims at a quantile of the delays seen lately."""
+
+    QUANTILE = 0.95
+    FORGET = 0.9993
+    """Per packet: a memory of about half a minute."""
+    START_DELAY = 0.080
+    MAX_REPAIR_WAIT = 0.120
+    """Longest wait for a repair that the histogram is told of, seconds."""
+    MAX_WAIT = 0.400
+    """Longest wait for late packets before media is given up, seconds."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__(config)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the network."""
+        self._histogram = DelayHistogram(self.FORGET)
+        self._target = self.START_DELAY
+
+    @property
+    def start_delay(self) -> float:
+        """80 ms, as NetEq starts."""
+        return self.START_DELAY
+
+    def on_arrival(self, arrival: Arrival) -> None:
+        """Count the delay of a packet."""
+        self._count(arrival.relative_delay)
+
+    def on_repair(self, relative_delay: float) -> None:
+        """Count the delay that a repair needed, unless it is not worth waiting for."""
+        self._count(min(relative_delay, self.MAX_REPAIR_WAIT))
+
+    def _count(self, delay: float) -> None:
+        self._histogram.add(delay)
+        self._target = self._histogram.quantile(self.QUANTILE)
+
+    def decide(self, observation: Observation) -> Decision:
+        """Steer to the quantile; wait for what may still come."""
+        limit = self.config.max_delay - (observation.mouth_to_ear - observation.delay)
+        target = max(0.0, min(self._target, limit))
+        nothing_held = observation.gap is None and observation.missing
+        if nothing_held and not observation.dtx and observation.waited < self.MAX_WAIT:
+            return Decision(Action.WAIT, observation.best, target)
+        return steer(observation, target)
