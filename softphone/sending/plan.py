@@ -1,0 +1,191 @@
+"""Plans: what the encoder and the packetizer are told to do, and how one is fitted to a rate."""
+
+import math
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Final
+
+from softphone.opus import Bandwidth
+from softphone.sending.budget import (
+    CHUNK_MS,
+    DRED_DURATION_MAX_MS,
+    REACH_OFFSET_MS,
+    DredBudget,
+    lbrr_bandwidth,
+    max_chunks,
+    predict,
+)
+from softphone.sending.config import SendingConfig
+
+__all__ = ["Means", "RedundancyPlan", "fit"]
+
+MIN_LOSS_PERC: Final = 5
+"""Loss figure given to the encoder at least while LBRR is wanted."""
+DRED_MIN_LOSS_PERC: Final = 10
+"""Loss figure at least while DRED is wanted without FEC: less buys almost no DRED."""
+BOTH_MIN_LOSS_PERC: Final = 20
+"""Loss figure at least while LBRR and DRED are wanted: below, FEC leaves DRED nothing."""
+# The encoder's share for DRED grows no more beyond these.
+_DRED_SATURATION: Final = 25
+_RAISED_DRED_LOSS_PERC: Final = 20
+_RAISED_LBRR_LOSS_PERC: Final = 30
+_SMALL_LOSS: Final = 0.10
+_RAISED_SMALL_LOSS_PERC: Final = 12
+# Figures handed to the encoder; coarse, so that the estimate's noise doesn't become a new plan.
+_LOSS_STEPS: Final = (0, 5, 10, 15, 20, 25, 30, 40, 50)
+
+# Depths of DRED to choose from: coarse, for the same reason.
+_REACHES_MS: Final = (240, 400, 640, 1015)
+_DEFAULT_BURST: Final = 5.0
+_BURSTS_COVERED: Final = 0.98
+
+_RED_MIN_BITRATE: Final = 20_000
+_RED_MAX_COPIES: Final = 2
+
+
+class Means(Flag):
+    """Ways to send speech twice."""
+
+    NONE = 0
+    LBRR = auto()
+    """The frame before, once more at a lower rate, inside the Opus packet (RFC 6716, 2.1.7)."""
+    DRED = auto()
+    """Up to a second of the past as neural features, in the padding of the Opus packet."""
+    RED = auto()
+    """Whole copies of the packets before (RFC 2198)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedundancyPlan:
+    """Everything that can change during a call about how speech is sent."""
+
+    bitrate: int
+    """Rate of the Opus encoder in bit/s, LBRR and DRED included, RED copies not."""
+    frame_ms: int
+    """Length of a packet in ms."""
+    inband_fec: bool = False
+    """LBRR on."""
+    packet_loss_perc: int = 0
+    """Loss that the encoder is told to expect, in percent; not always the measured one."""
+    dred_duration_ms: int = 0
+    """Upper bound for DRED in ms, a multiple of 10; 0 = no DRED."""
+    red_copies: int = 0
+    """Earlier packets repeated in each RED payload; 0 = plain Opus."""
+
+    @property
+    def means(self) -> Means:
+        """Which kinds of redundancy the plan sends."""
+        means = Means.LBRR if self.inband_fec else Means.NONE
+        if self.dred_duration_ms > 0:
+            means |= Means.DRED
+        if self.red_copies > 0:
+            means |= Means.RED
+        return means
+
+    @property
+    def dred(self) -> DredBudget:
+        """What the encoder is predicted to do about DRED."""
+        return predict(
+            self.bitrate, self.packet_loss_perc, self.inband_fec, self.dred_duration_ms, self.frame_ms
+        )
+
+    @property
+    def total_bitrate(self) -> int:
+        """Predicted rate of all payload bytes, RED copies and headers included, in bit/s."""
+        copies = self.red_copies
+        return self.bitrate * (1 + copies) + (_red_header_bps(copies, self.frame_ms) if copies else 0)
+
+
+def fit(means: Means, loss: float, mean_burst: float | None, config: SendingConfig) -> RedundancyPlan | None:
+    """The parameters that give `means` at the configured rate, None when that doesn't fit.
+
+    `loss` is the fraction lost, `mean_burst` the mean run of losses in packets (None =
+    unknown). A plan that is returned never has the encoder send a single DRED chunk.
+    """
+    step = _loss_step(loss)
+    if means is Means.NONE:
+        return RedundancyPlan(config.bitrate, config.frame_ms)
+    if means & Means.DRED:
+        return _fit_dred(bool(means & Means.LBRR), step, mean_burst, config)
+    copies = _red_copies(mean_burst, config) if means & Means.RED else 0
+    if means & Means.RED and not copies:
+        return None
+    bitrate = config.bitrate
+    if copies:
+        bitrate = (bitrate - _red_header_bps(copies, config.frame_ms)) // (1 + copies)
+    if not means & Means.LBRR:
+        return RedundancyPlan(bitrate, config.frame_ms, packet_loss_perc=step, red_copies=copies)
+    loss_perc = _lbrr_loss_perc(bitrate, step, loss, config)
+    if loss_perc is None:
+        return None
+    return RedundancyPlan(bitrate, config.frame_ms, True, loss_perc, red_copies=copies)
+
+
+def _fit_dred(fec: bool, step: int, mean_burst: float | None, config: SendingConfig) -> RedundancyPlan | None:
+    duration = _dred_duration_ms(mean_burst, config)
+    first = max(step, BOTH_MIN_LOSS_PERC if fec else DRED_MIN_LOSS_PERC)
+    last = max(first, _DRED_SATURATION if fec else _RAISED_DRED_LOSS_PERC)
+    most = max_chunks(duration)
+    chosen: RedundancyPlan | None = None
+    deepest = 0
+    for loss_perc in range(first, last + 1):
+        plan = RedundancyPlan(config.bitrate, config.frame_ms, fec, loss_perc, duration)
+        budget = plan.dred
+        # Take the smallest figure that reaches far enough, else the one that reaches farthest.
+        if budget.chunks >= 2 and budget.reach_ms > deepest:
+            chosen, deepest = plan, budget.reach_ms
+            if budget.chunks >= most:
+                break
+    if chosen is None or not fec:
+        return chosen
+    left = config.bitrate - chosen.dred.dred_bps
+    has_lbrr = lbrr_bandwidth(left, chosen.packet_loss_perc, config.frame_ms, config.complexity)
+    return chosen if has_lbrr is not None else None
+
+
+def _dred_duration_ms(mean_burst: float | None, config: SendingConfig) -> int:
+    """Upper bound for DRED that covers nearly all bursts; runs are taken to be geometric."""
+    burst = _DEFAULT_BURST if mean_burst is None else mean_burst
+    burst = max(burst, 1.01)
+    longest = math.log(1.0 - _BURSTS_COVERED) / math.log(1.0 - 1.0 / burst)
+    needed = min(longest * config.frame_ms, _REACHES_MS[-1])
+    wanted = next(reach for reach in _REACHES_MS if needed <= reach)
+    # The encoder makes (duration / 10 ms + 5) // 4 chunks of the bound.
+    chunks = math.ceil((wanted + REACH_OFFSET_MS) / CHUNK_MS)
+    bound = min(CHUNK_MS * chunks - 50, config.peer_dred_ms, DRED_DURATION_MAX_MS)
+    return bound // 10 * 10
+
+
+def _lbrr_loss_perc(bitrate: int, step: int, loss: float, config: SendingConfig) -> int | None:
+    """Smallest loss figure for which the encoder adds LBRR at a decent bandwidth."""
+    first = max(step, MIN_LOSS_PERC)
+    last = max(first, _RAISED_SMALL_LOSS_PERC if loss < _SMALL_LOSS else _RAISED_LBRR_LOSS_PERC)
+    narrow: int | None = None
+    for loss_perc in range(first, last + 1):
+        bandwidth = lbrr_bandwidth(bitrate, loss_perc, config.frame_ms, config.complexity)
+        if bandwidth is None:
+            continue
+        if bandwidth.code >= Bandwidth.WIDEBAND.code:
+            return loss_perc
+        if narrow is None:
+            narrow = loss_perc
+    # Narrow speech twice beats wide speech with holes only once the holes are many.
+    return narrow if loss >= _SMALL_LOSS else None
+
+
+def _red_copies(mean_burst: float | None, config: SendingConfig) -> int:
+    """Copies that help against such bursts and leave the encoder a decent rate."""
+    wanted = 1 if mean_burst is not None and mean_burst <= 2.0 else _RED_MAX_COPIES
+    for copies in range(wanted, 0, -1):
+        rate = (config.bitrate - _red_header_bps(copies, config.frame_ms)) // (1 + copies)
+        if rate >= _RED_MIN_BITRATE:
+            return copies
+    return 0
+
+
+def _red_header_bps(copies: int, frame_ms: int) -> int:
+    return (1 + 4 * copies) * 8 * 1000 // frame_ms
+
+
+def _loss_step(loss: float) -> int:
+    return min(_LOSS_STEPS, key=lambda step: abs(step - loss * 100.0))

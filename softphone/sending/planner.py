@@ -1,0 +1,135 @@
+"""The redundancy planner: reports in, plan out."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from softphone.errors import ConfigError
+from softphone.sending.config import SendingConfig
+from softphone.sending.modes import MODES, Mode
+from softphone.sending.network import NetworkEstimate, NetworkEstimator, NetworkReport, NetworkState
+from softphone.sending.plan import Means, RedundancyPlan, fit
+
+__all__ = ["PlanRecord", "RedundancyPlanner"]
+
+_HISTORY: Final = 1000
+# Weakest first.
+_STRENGTH: Final = (Means.NONE, Means.LBRR, Means.LBRR | Means.RED, Means.DRED, Means.LBRR | Means.DRED)
+# What an unknown network is taken to be.
+_ASSUMED_LOSS: Final = 0.20
+_ASSUMED_BURST: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """One change of plan and what it rested on."""
+
+    at: float
+    """When, in seconds."""
+    plan: RedundancyPlan
+    """The plan from then on."""
+    network: NetworkEstimate
+    """What was known of the network."""
+
+
+class RedundancyPlanner:
+    """Chooses how much of which redundancy to send.
+
+    A call starts protected, since nobody knows the network yet; protection is dropped
+    once reports show a clean one and comes back with the first losses. Times only need
+    a common origin; nothing here reads a clock.
+    """
+
+    def __init__(self, config: SendingConfig) -> None:
+        """Raises :class:`ConfigError` when the configured mode doesn't exist."""
+        self._estimator = NetworkEstimator(config.tuning)
+        self._history: deque[PlanRecord] = deque(maxlen=_HISTORY)
+        self._current: RedundancyPlan | None = None
+        self._changed_at = 0.0
+        self._reports_ignored = 0
+        self._seen: NetworkEstimate | None = None
+        self._wanted: RedundancyPlan | None = None
+        self._config, self._mode = config, _mode(config)
+
+    @property
+    def config(self) -> SendingConfig:
+        """The settings in force."""
+        return self._config
+
+    @property
+    def history(self) -> tuple[PlanRecord, ...]:
+        """Changes of plan, oldest first, the first plan included; the newest 1000."""
+        return tuple(self._history)
+
+    @property
+    def reports_ignored(self) -> int:
+        """Reports that were out of range or out of order."""
+        return self._reports_ignored
+
+    def reconfigure(self, config: SendingConfig) -> None:
+        """Take new settings (rate, mode, what the peer can use); they hold from the next plan.
+
+        What is known of the network is kept. Raises :class:`ConfigError` when the mode
+        doesn't exist.
+        """
+        self._mode = _mode(config)
+        self._config = config
+        self._seen = self._current = None
+
+    def on_report(self, report: NetworkReport) -> None:
+        """Take in what the peer reports. Bad and outdated reports are counted and ignored."""
+        if not self._estimator.on_report(report):
+            self._reports_ignored += 1
+
+    def plan(self, now: float) -> RedundancyPlan:
+        """The plan at time `now` in seconds; cheap enough to ask for each packet."""
+        network = self._estimator.estimate(now)
+        if self._wanted is None or network != self._seen:
+            self._seen, self._wanted = network, self._choose(network)
+        wanted = self._wanted
+        if wanted == self._current:
+            return wanted
+        if self._current is None or now - self._changed_at >= self._patience(self._current, wanted):
+            self._current = wanted
+            self._changed_at = now
+            self._history.append(PlanRecord(now, wanted, network))
+        return self._current
+
+    def _choose(self, network: NetworkEstimate) -> RedundancyPlan:
+        config = self._config
+        loss, burst = network.loss, network.mean_burst
+        if network.state is NetworkState.UNKNOWN:
+            loss, burst = _ASSUMED_LOSS, _ASSUMED_BURST
+        for means in self._mode(network, config):
+            if means & Means.LBRR and not config.peer_fec:
+                continue
+            if means & Means.DRED and config.peer_dred_ms <= 0:
+                continue
+            if means & Means.RED and not config.peer_red:
+                continue
+            plan = fit(means, loss, burst, config)
+            if plan is not None:
+                return plan
+        plan = fit(Means.NONE, 0.0, None, config)
+        assert plan is not None
+        return plan
+
+    def _patience(self, current: RedundancyPlan, wanted: RedundancyPlan) -> float:
+        """Seconds that `current` must have lasted before `wanted` may replace it."""
+        tuning = self._config.tuning
+        if current.means is Means.NONE:
+            return 0.0
+        before, after = _strength(current), _strength(wanted)
+        return tuning.step_up_after if after > before else tuning.dwell
+
+
+def _strength(plan: RedundancyPlan) -> tuple[int, int]:
+    """Orders plans by how much they protect."""
+    return _STRENGTH.index(plan.means), plan.packet_loss_perc
+
+
+def _mode(config: SendingConfig) -> Mode:
+    try:
+        return MODES[config.mode]
+    except KeyError:
+        raise ConfigError(f"redundancy must be one of {', '.join(MODES)}, not {config.mode!r}") from None
