@@ -23,7 +23,7 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
-from .stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm, Render
+from softphone.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm, Render
 
 __all__ = ["DriftController", "DriftCorrector"]
 

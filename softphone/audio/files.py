@@ -13,9 +13,18 @@ import numpy as np
 import soundfile
 import soxr
 
-from ..errors import LocalError, MediaFileError
-from .pacer import Pacer
-from .stream import FRAME_SAMPLES, SAMPLE_RATE, AudioSink, AudioSource, Deliver, Pcm, Render, to_int16
+from softphone.audio.pacer import Pacer
+from softphone.audio.stream import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    AudioSink,
+    AudioSource,
+    Deliver,
+    Pcm,
+    Render,
+    to_int16,
+)
+from softphone.errors import LocalError, MediaFileError
 
 __all__ = ["FileReader", "FileSink", "FileSource", "read_file"]
 

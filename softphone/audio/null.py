@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..errors import ConfigError
-from .pacer import Pacer
-from .stream import FRAME_SAMPLES, SAMPLE_RATE, AudioSink, AudioSource, Deliver, Pcm, Render
+from softphone.audio.pacer import Pacer
+from softphone.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, AudioSink, AudioSource, Deliver, Pcm, Render
+from softphone.errors import ConfigError
 
 __all__ = ["NullSink", "NullSource", "VirtualSink", "VirtualSource"]
 

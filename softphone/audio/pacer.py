@@ -25,7 +25,7 @@ class Pacer:
         Args:
             interval: seconds between deadlines.
             tick: is given its deadline (``time.monotonic`` seconds) and returns whether to
-                go on. An exception is logged and counts as "go on".
+                go on. An exception means "go on"; the first one is logged.
             name: of the thread.
         """
         self._interval = interval
@@ -35,6 +35,8 @@ class Pacer:
         self._thread: threading.Thread | None = None
         self.skipped = 0.0
         """Seconds that were skipped because the thread had come too late."""
+        self.errors = 0
+        """Exceptions out of the tick."""
 
     def start(self) -> None:
         """Start the thread; the first deadline is one interval from now. Once per object."""
@@ -61,5 +63,7 @@ class Pacer:
                 if not self._tick(due):
                     return
             except Exception:
-                logger.exception("%s: error in tick", self._name)
+                self.errors += 1
+                if self.errors == 1:
+                    logger.exception("%s: error in tick", self._name)
             due += self._interval

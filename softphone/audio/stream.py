@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LocalError
+from softphone.errors import LocalError
 
 __all__ = ["FRAME_SAMPLES", "SAMPLE_RATE", "AudioSink", "AudioSource", "Deliver", "Pcm", "Render", "to_int16"]
 

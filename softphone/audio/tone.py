@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ConfigError
-from .pacer import Pacer
-from .stream import FRAME_SAMPLES, SAMPLE_RATE, AudioSource, Deliver, Pcm
+from softphone.audio.pacer import Pacer
+from softphone.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, AudioSource, Deliver, Pcm
+from softphone.errors import ConfigError
 
 __all__ = [
     "BUSY",
