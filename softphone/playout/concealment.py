@@ -69,6 +69,8 @@ class Concealer:
     """Concealment is left as it is for this long, seconds."""
     FADE_END = 0.28
     """From here on only comfort noise is heard, seconds."""
+    SILENCE_FADE = 0.03
+    """Fade to comfort noise when the sender is known to be silent, seconds."""
     _JOIN = 240
 
     def __init__(self, decoder: FrameDecoder) -> None:
@@ -101,16 +103,24 @@ class Concealer:
 
     def conceal(self, samples: int) -> tuple[Pcm, Source]:
         """Fill a hole of ``samples`` samples, a multiple of 120; `Source.PLC` or `Source.CNG`."""
+        return self._fill(samples, self.FADE_START, self.FADE_END)
+
+    def silence(self, samples: int) -> Pcm:
+        """Fill ``samples`` samples, a multiple of 120, in which the sender was silent."""
+        return self._fill(samples, 0.0, self.SILENCE_FADE)[0]
+
+    def _fill(self, samples: int, fade_start: float, fade_end: float) -> tuple[Pcm, Source]:
         start = self._concealed / 48_000
         self._concealed += samples
         end = self._concealed / 48_000
-        if start >= self.FADE_END:
+        if start >= fade_end:
+            self._noisy = True
             return self._noise.generate(samples), Source.CNG
         guess = self._decoder.conceal(samples)
-        if end <= self.FADE_START:
+        if end <= fade_start:
             return guess, Source.PLC
         self._noisy = True
         at = np.linspace(start, end, samples, endpoint=False, dtype=np.float32)
-        gain = np.clip((self.FADE_END - at) / (self.FADE_END - self.FADE_START), 0.0, 1.0)
+        gain = np.clip((fade_end - at) / (fade_end - fade_start), 0.0, 1.0)
         noise = self._noise.generate(samples)
         return (guess * gain + noise * np.sqrt(1.0 - gain * gain)).astype(np.float32), Source.PLC

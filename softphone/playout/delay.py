@@ -89,5 +89,5 @@ class RepairWatch:
             return
         for back in range(lost, 0, -1):
             distance = back * frame.samples
-            if (back == 1 and frame.lbrr) or frame.dred_reach >= distance > frame.dred_end:
+            if frame.dred_reach >= distance or (back == 1 and frame.lbrr):
                 yield relative_delay + distance / OPUS_CLOCK_RATE

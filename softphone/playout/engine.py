@@ -289,7 +289,10 @@ class PlayoutEngine:
                 source = Source.PLC
                 pcm, source = self._conceal(sources.samples)
             else:
-                pcm, self._pause = self._concealer.heard(pcm)
+                if source is Source.DRED and sources.silent:
+                    self._pause = True
+                else:
+                    pcm, self._pause = self._concealer.heard(pcm)
         if sources.own is not None:
             self._count_emitted(at, sources.own, decision)
             self._played = sources.own
@@ -305,6 +308,8 @@ class PlayoutEngine:
     def _decode(self, sources: FrameSources, source: Source) -> Pcm:
         if source is Source.LBRR and sources.lbrr is not None:
             return self._decoder.decode_lbrr(sources.lbrr, sources.samples)
+        if source is Source.DRED and sources.silent:
+            return self._concealer.silence(sources.samples)
         if source is Source.DRED and sources.dred is not None:
             return self._decoder.decode_dred(sources.dred, sources.timestamp, sources.samples)
         assert sources.own is not None
@@ -312,7 +317,7 @@ class PlayoutEngine:
 
     def _conceal(self, samples: int, *, dtx: bool = False) -> tuple[Pcm, Source]:
         if dtx:
-            return self._concealer.conceal(samples)[0], Source.CNG
+            return self._concealer.silence(samples), Source.CNG
         if not self._concealer.concealed:
             self.statistics.concealment_events += 1
         pcm, source = self._concealer.conceal(samples)

@@ -16,7 +16,8 @@ class Source(StrEnum):
     LBRR = "lbrr"
     """Opus in-band FEC: a coarser copy inside the next packet (RFC 6716, section 2.1.7)."""
     DRED = "dred"
-    """Deep redundancy: the neural description of up to a second of past speech in a later packet."""
+    """Deep redundancy: the neural description of up to a second of past speech in a later
+    packet, or its word that the sender was silent then."""
     PLC = "plc"
     """Packet loss concealment: a guess from what was heard before."""
     CNG = "cng"

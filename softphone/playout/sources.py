@@ -28,9 +28,11 @@ class FrameSources:
     lbrr: BufferedFrame | None
     """The next packet, when it holds in-band FEC for this frame."""
     dred: BufferedFrame | None
-    """The nearest later packet whose DRED describes this frame."""
+    """The nearest later packet whose DRED reaches back to this frame."""
     next: BufferedFrame | None
     """The next packet held after this frame."""
+    silent: bool = False
+    """`dred` does not describe the frame but says that the sender was silent then."""
 
     def available(self) -> tuple[Source, ...]:
         """All sources, best first; always ends with PLC."""
@@ -65,11 +67,11 @@ def find_sources(buffer: PacketBuffer, position: int, frame_samples: int) -> Fra
     lbrr = later if later.lbrr and samples == gap and gap >= _lbrr_span(later) else None
     dred = None
     for frame in islice(buffer.after(position), _DRED_LOOKAHEAD):
-        distance = frame.timestamp - position
-        if frame.dred_reach >= distance > frame.dred_end:
+        if frame.dred_reach >= frame.timestamp - position:
             dred = frame
             break
-    return FrameSources(position, samples, None, lbrr, dred, later)
+    silent = dred is not None and dred.timestamp - position - samples < dred.dred_end
+    return FrameSources(position, samples, None, lbrr, dred, later, silent)
 
 
 def _lbrr_span(frame: BufferedFrame) -> int:

@@ -1,0 +1,93 @@
+"""Time-stretching: length changes, pitch and level stay, no clicks."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from softphone.playout.stretch import TimeStretcher
+from tests.support.stream import speech
+
+
+def voiced(hertz: float, seconds: float = 1.0) -> NDArray[np.float32]:
+    """A buzz with harmonics, like a vowel."""
+    at = np.arange(int(48_000 * seconds)) / 48_000
+    tone = sum(np.sin(2 * np.pi * hertz * n * at) / n for n in range(1, 9))
+    return (0.1 * tone).astype(np.float32)
+
+
+def process(pcm: NDArray[np.float32], action: str, *, pause: bool = False, frame: int = 960):
+    stretcher = TimeStretcher()
+    pieces, added = [], 0
+    for at in range(0, pcm.size - frame + 1, frame):
+        result = getattr(stretcher, action)(pcm[at : at + frame], pause=pause)
+        assert result.pcm.size == frame + result.added
+        stretcher.push(result.pcm)
+        pieces.append(result.pcm)
+        added += result.added
+    return np.concatenate(pieces), added
+
+
+def pitch(pcm: NDArray[np.float32]) -> float:
+    """Frequency of the strongest spectral line, Hz, interpolated."""
+    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(pcm.size), 1 << 18))
+    return float(np.argmax(spectrum)) * 48_000 / (1 << 18)
+
+
+@pytest.mark.parametrize("hertz", [80.0, 123.0, 210.0, 330.0])
+@pytest.mark.parametrize("action", ["compress", "stretch"])
+def test_pitch_level_and_joins_of_a_vowel(hertz: float, action: str) -> None:
+    pcm = voiced(hertz)
+    out, added = process(pcm, action)
+    assert (added < 0) == (action == "compress")
+    assert abs(added) > 0.15 * pcm.size
+    assert pitch(out) == pytest.approx(pitch(pcm), rel=0.01)
+    assert np.std(out) == pytest.approx(np.std(pcm), rel=0.05)
+    assert np.max(np.abs(np.diff(out))) < 1.15 * np.max(np.abs(np.diff(pcm)))
+
+
+def test_removed_periods_are_whole_periods() -> None:
+    _, added = process(voiced(200.0, 0.02), "compress")
+    assert -added % 240 in {0, 1, 2, 238, 239}
+
+
+def test_speech_that_does_not_repeat_is_left_alone() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, 960).astype(np.float32)
+    result = TimeStretcher().compress(noise, pause=False)
+    assert result.added == 0
+    assert np.array_equal(result.pcm, noise)
+
+
+@pytest.mark.parametrize(("action", "sign"), [("compress", -1), ("stretch", 1)])
+def test_pauses_give_and_take_much(action: str, sign: int) -> None:
+    noise = np.random.default_rng(2).normal(0, 0.001, 48_000).astype(np.float32)
+    out, added = process(noise, action, pause=True)
+    assert sign * added > 0.4 * noise.size
+    # The cross-fade of unlike ends keeps their power.
+    assert np.std(out) == pytest.approx(np.std(noise), rel=0.05)
+
+
+def test_frames_of_10_ms() -> None:
+    out, added = process(voiced(210.0), "compress", frame=480)
+    assert added < -4_000
+    assert pitch(out) == pytest.approx(pitch(voiced(210.0)), rel=0.01)
+
+
+def test_speech_keeps_its_spectrum() -> None:
+    pcm = speech()[: 48_000 * 5]
+    out, added = process(pcm, "compress")
+    assert added < -0.05 * pcm.size
+
+    def bands(signal: NDArray[np.float32]) -> NDArray[np.float64]:
+        power = np.abs(np.fft.rfft(signal, 1 << 19)) ** 2
+        edges = [int(f * (1 << 19) / 48_000) for f in (100, 300, 600, 1200, 2400, 4800)]
+        shares = np.array([power[a:b].sum() for a, b in zip(edges, edges[1:], strict=False)])
+        return 10 * np.log10(shares / shares.sum())
+
+    assert np.max(np.abs(bands(out) - bands(pcm))) < 3.0
+
+
+def test_silence_and_tiny_frames_are_safe() -> None:
+    stretcher = TimeStretcher()
+    silent = stretcher.compress(np.zeros(960, np.float32), pause=True)
+    assert np.isfinite(silent.pcm).all()
+    assert stretcher.compress(np.zeros(120, np.float32), pause=True).added == 0
