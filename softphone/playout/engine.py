@@ -114,6 +114,11 @@ class PlayoutEngine:
         self._path_delay = one_way
         self._round_trip = round_trip
 
+    @property
+    def position(self) -> int | None:
+        """Extended timestamp of the next media to be played; None before the first packet plays."""
+        return self._position
+
     # -- packets in
 
     def insert(self, packet: RtpPacket, arrival: float) -> None:
