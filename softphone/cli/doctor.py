@@ -57,9 +57,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to what ``argparse.ArgumentParser.add_subparsers`` returned."""
     parser = subparsers.add_parser("doctor", help="check what works on this machine")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument(
-        "--stun", metavar="HOST:PORT", help="also ask this STUN server for our public address"
-    )
+    parser.add_argument("--stun", metavar="HOST:PORT", help="also ask this STUN server for our address")
     parser.set_defaults(func=run)
 
 
@@ -119,12 +117,8 @@ def _guarded(name: str, check: Callable[[], Check], severity: Status = Status.FA
 
 
 def _python() -> Check:
-    detail = (
-        f"{platform.python_implementation()} {platform.python_version()} on {platform.platform(terse=True)}"
-    )
-    if sys.version_info < (3, 11):
-        return Check("Python", Status.FAILED, detail, "install Python 3.11 or newer")
-    return Check("Python", Status.OK, detail)
+    name, version = platform.python_implementation(), platform.python_version()
+    return Check("Python", Status.OK, f"{name} {version} on {platform.platform(terse=True)}")
 
 
 def _packages() -> Iterator[Check]:
@@ -150,9 +144,7 @@ def _libopus() -> Check:
     detail = f"{able.version}: {present}"
     missing = ", ".join(name for name, there in features.items() if not there)
     if missing:
-        advice = (
-            f"without {missing} calls work, but repair less; install softphone with the libopus it builds"
-        )
+        advice = f"calls work, but {missing} would repair more; let softphone build its own libopus"
         return Check("libopus", Status.WARNING, detail, advice)
     return Check("libopus", Status.OK, detail)
 
@@ -164,9 +156,7 @@ def _network() -> Check:
         probe.bind(("127.0.0.1", 0))
     addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
     if not addresses:
-        return Check(
-            "network", Status.WARNING, "loopback only", "connect to a network to call other machines"
-        )
+        return Check("network", Status.WARNING, "loopback only", "connect to a network to call others")
     return Check("network", Status.OK, ", ".join(addresses))
 
 
@@ -180,9 +170,8 @@ def _sound() -> Check:
 
 def _onnx() -> Check:
     runtime = importlib.import_module("onnxruntime")
-    return Check(
-        "ONNX Runtime", Status.OK, f"{runtime.__version__}: {', '.join(runtime.get_available_providers())}"
-    )
+    providers = ", ".join(runtime.get_available_providers())
+    return Check("ONNX Runtime", Status.OK, f"{runtime.__version__}: {providers}")
 
 
 def _stun(host: str, port: int) -> Check:
@@ -203,7 +192,7 @@ async def _ask_stun(host: str, port: int) -> tuple[str, int]:
 
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    server = found[0][4][:2]
+    family, server = found[0][0], (str(found[0][4][0]), port)
     request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
 
     class Client(asyncio.DatagramProtocol):
@@ -224,7 +213,7 @@ async def _ask_stun(host: str, port: int) -> tuple[str, int]:
         def error_received(self, error: Exception) -> None:
             """Refused by the host; the time limit reports it, or a retransmission gets through."""
 
-    transport, client = await loop.create_datagram_endpoint(Client, remote_addr=server, family=found[0][0])
+    transport, client = await loop.create_datagram_endpoint(Client, remote_addr=server, family=family)
     try:
         client.transaction = stun.Transaction(request, server, client)
         async with asyncio.timeout(STUN_TIMEOUT):
@@ -249,6 +238,4 @@ def _print(checks: list[Check], able: bool) -> None:
         table.add_row(Text(check.status, style=colours[check.status]), check.name, detail)
     console = Console()
     console.print(table)
-    console.print(
-        "This machine can make calls." if able else "This machine can't make calls yet.", style="bold"
-    )
+    console.print(f"This machine {'can' if able else 'cannot'} make calls.", style="bold")
