@@ -32,9 +32,7 @@ def download_source_package(folder: Path) -> Path:
         raise SourceUnavailableError("this machine has no apt")
     distribution = _distribution()
     if distribution not in _SUITES:
-        raise SourceUnavailableError(
-            f"no suite with a new libopus is known for {distribution or 'this system'}"
-        )
+        raise SourceUnavailableError("this system is neither Debian nor Ubuntu")
     private = folder / "apt"
     for name in ("lists/partial", "archives/partial", "download"):
         (private / name).mkdir(parents=True, exist_ok=True)
@@ -45,9 +43,7 @@ def download_source_package(folder: Path) -> Path:
             tarball = _try(private, distribution, mirror, suite)
             if tarball is not None:
                 return tarball
-    raise SourceUnavailableError(
-        f"apt offers no source of libopus {'.'.join(map(str, MINIMUM_VERSION))} or newer, or can't reach its mirror"
-    )
+    raise SourceUnavailableError("apt can't reach its mirror, or that has no libopus 1.6.1 or newer")
 
 
 def _distribution() -> str:
@@ -57,7 +53,7 @@ def _distribution() -> str:
         return ""
     found = {key: value.strip("\"'") for key, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)}
     names = [found.get("ID", ""), *found.get("ID_LIKE", "").split()]
-    return next((name for name in names if name in _SUITES), names[0])
+    return next((name for name in names if name in _SUITES), "")
 
 
 def _configuration(private: Path) -> str:

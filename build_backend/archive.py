@@ -22,7 +22,7 @@ def unpack(tarball: Path, destination: Path) -> Path:
                 parts = PurePosixPath(member.name).parts
                 if not (member.isfile() or member.isdir()) or ".." in parts or member.name.startswith("/"):
                     raise BuildError(
-                        f"{tarball} holds the suspicious entry {member.name!r}: fetch the release of libopus anew"
+                        f"{tarball} holds the suspicious entry {member.name!r}: fetch the release anew"
                     )
             # Python 3.11 before 3.11.4 has no filters; the check above leaves them nothing to do.
             safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
@@ -47,7 +47,7 @@ def check_tree(tree: Path) -> Path:
     version = parse_version(stated.read_text()) if stated.is_file() else ()
     if version and version < MINIMUM_VERSION:
         raise BuildError(
-            f"{tree} is libopus {'.'.join(map(str, version))}, but DRED needs 1.6.1 or newer: take a newer release"
+            f"{tree} is libopus {'.'.join(map(str, version))}, but 1.6.1 or newer is needed: take that"
         )
     if not (tree / "dnn" / "dred_rdovae_enc_data.c").is_file():
         raise BuildError(

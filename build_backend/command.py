@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +39,14 @@ class BuildOpus(build_ext):
         check_compiler()
         if sys.platform == "darwin":
             os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
-        folder = Path(self.build_temp).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="softphone-") as folder:
+            self._build_in(Path(folder), ext)
+
+    def _build_in(self, folder: Path, ext: Extension) -> None:
         library = obtain_libopus(folder, lambda text: print(f"softphone: {text}", flush=True))
         source = folder / "_opus.c"
         write_c_source(str(source))
-        ext.sources = [os.path.relpath(source)]
+        ext.sources = [str(source)]
         ext.include_dirs = library.include_dirs
         ext.extra_objects = library.objects
         ext.extra_link_args = library.link_flags
@@ -52,5 +55,5 @@ class BuildOpus(build_ext):
             super().build_extension(ext)
         except (CCompilerError, BaseError) as error:
             raise BuildError(
-                f"compiling the binding to libopus failed ({error}): the compiler's words are above."
+                f"compiling the binding to libopus failed ({error}); see the compiler's output above."
             ) from error

@@ -48,8 +48,8 @@ def obtain_libopus(folder: Path, say: Callable[[str], None] = print) -> Library:
             return system_library()
         except BuildError as error:
             raise BuildError(
-                f"{CHOICE_VARIABLE}=system, but the system's libopus can't be used: {error}; unset it to have a "
-                "libopus with DRED built into softphone."
+                f"{CHOICE_VARIABLE}=system, but the system's libopus can't be used: {error}; unset it to "
+                "have a libopus with DRED built into softphone."
             ) from error
     if choice == "" and not os.environ.get(SOURCE_VARIABLE):
         try:

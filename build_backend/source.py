@@ -45,8 +45,8 @@ def obtain_source(folder: Path, say: Callable[[str], None] = print) -> Path:
         keep_tarball(tarball)
         return unpack(tarball, folder)
     raise BuildError(
-        f"no source of libopus: {'; '.join(reasons)}. Get opus-1.6.1.tar.gz from https://opus-codec.org/downloads/ "
-        f"and set {SOURCE_VARIABLE} to its path."
+        f"no source of libopus: {'; '.join(reasons)}. Get opus-1.6.1.tar.gz from "
+        f"https://opus-codec.org/downloads/ and set {SOURCE_VARIABLE} to its path."
     )
 
 
@@ -58,7 +58,7 @@ def _from_user(path: Path, folder: Path) -> Path:
     digest = sha256_of(path)
     if digest not in {*KNOWN_SHA256, os.environ.get(SHA256_VARIABLE, "").strip().lower()}:
         raise BuildError(
-            f"{path} has the wrong SHA-256 {digest}: it is no known release of libopus; fetch it anew, or set "
-            f"{SHA256_VARIABLE} to this digest if you trust it."
+            f"{path} has the wrong SHA-256 {digest}: it is no known release of libopus; fetch it anew, or "
+            f"set {SHA256_VARIABLE} to this digest if you trust it."
         )
     return unpack(path, folder)

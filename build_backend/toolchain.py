@@ -36,8 +36,8 @@ def check_compiler() -> None:
         works, output = compile_program("#include <Python.h>\n", Path(folder), include)
     if not works:
         raise BuildError(
-            f"the headers of Python {sys.version_info.major}.{sys.version_info.minor} are missing: install them "
-            "(Debian and Ubuntu: apt install python3-dev)."
+            f"the headers of Python {sys.version_info.major}.{sys.version_info.minor} are missing: install "
+            "them (Debian and Ubuntu: apt install python3-dev)."
         )
 
 
@@ -76,8 +76,8 @@ def run(command: list[str], purpose: str) -> None:
     if done.returncode:
         print("\n".join(done.stdout.splitlines()[-40:]), flush=True)
         raise BuildError(
-            f"{purpose} failed ({Path(command[0]).name} gave {done.returncode}): the compiler's words are above; "
-            "check that it is complete and that the disk is not full."
+            f"{purpose} failed ({Path(command[0]).name} gave {done.returncode}); its output is above: check "
+            "that the compiler is complete and the disk is not full."
         )
 
 
