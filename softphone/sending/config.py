@@ -27,9 +27,9 @@ class PlannerTuning:
     a report that doesn't know its bursts is taken to be bursty."""
     loss_hysteresis: float = 0.05
     """A loss threshold that was passed holds until the loss is this much below it."""
-    burst_enter: float = 1.5
+    burst_enter: float = 1.4
     """Mean burst in packets above which losses count as bursty."""
-    burst_leave: float = 1.3
+    burst_leave: float = 1.25
     """Mean burst in packets below which bursty losses count as independent again."""
     long_burst: float = 3.5
     """Mean burst in packets above which LBRR isn't worth its bits beside DRED, below
