@@ -1,0 +1,289 @@
+"""The messages of the signalling protocol: JSON objects, one per WebSocket text frame.
+
+Each message type is a frozen dataclass whose fields carry their own checks. A
+`Vocabulary` is the set of types that one kind of conversation uses; `DIRECT_CALL`
+is that of a call between two phones. ``docs/signaling.md`` is the specification.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, NoReturn
+
+from softphone.errors import ConfigError, RemoteProtocolError
+from softphone.signaling import wire
+from softphone.signaling.errors import MessageTooLargeError, VersionMismatchError
+from softphone.signaling.states import EndReason
+from softphone.signaling.text import MAX_NAME, MAX_SENTENCE
+from softphone.signaling.wire import Capabilities, carried
+
+__all__ = [
+    "DIRECT_CALL",
+    "MAX_MESSAGE_BYTES",
+    "NONCE_BYTES",
+    "VERSIONS",
+    "Answer",
+    "Busy",
+    "Bye",
+    "Decline",
+    "Error",
+    "Hello",
+    "Invite",
+    "Message",
+    "RingingNotice",
+    "SasCommit",
+    "SasReveal",
+    "Vocabulary",
+    "Welcome",
+    "choose_version",
+    "encode",
+]
+
+VERSIONS: Final = (1,)
+"""Versions of the protocol spoken here, in ascending order."""
+
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+"""Most bytes of one message as UTF-8."""
+
+NONCE_BYTES: Final = 32
+"""Length of the nonces and commitments (SHA-256) of the short authentication string."""
+
+
+def _nothing() -> Capabilities:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Base of every message."""
+
+    TYPE: ClassVar[str]
+    """The value of the JSON member ``type``."""
+    IGNORES_UNKNOWN_FIELDS: ClassVar[bool] = False
+    """True only for what is said before both ends know their common version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    """First message of the end that opened the connection."""
+
+    TYPE: ClassVar[str] = "hello"
+    IGNORES_UNKNOWN_FIELDS: ClassVar[bool] = True
+
+    versions: tuple[int, ...] = field(metadata=carried(wire.version_numbers, list))
+    """Every version the sender speaks."""
+    name: str = field(default="", metadata=carried(wire.sentence(MAX_NAME)))
+    """Display name, chosen by the sender and proven by nothing; may be empty."""
+    capabilities: Capabilities = field(default_factory=_nothing, metadata=carried(wire.capabilities, dict))
+    token: str = field(default="", metadata=carried(wire.secret))
+    """What the listener asks for before it lets anybody ring."""
+
+    def __repr__(self) -> str:
+        return f"Hello(versions={self.versions}, name={self.name!r})"  # the token stays out of logs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome(Message):
+    """Reply to `Hello`: the version that both speak from here on."""
+
+    TYPE: ClassVar[str] = "welcome"
+
+    version: int = field(metadata=carried(wire.version_number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite(Message):
+    """The caller wants to talk."""
+
+    TYPE: ClassVar[str] = "invite"
+
+    sdp: str = field(metadata=carried(wire.sdp))
+    """Complete offer (RFC 8866), candidates included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingingNotice(Message):
+    """The callee's phone rings."""
+
+    TYPE: ClassVar[str] = "ringing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Message):
+    """The callee picked up."""
+
+    TYPE: ClassVar[str] = "answer"
+
+    sdp: str = field(metadata=carried(wire.sdp))
+    """Complete answer (RFC 8866), candidates included."""
+    name: str = field(default="", metadata=carried(wire.sentence(MAX_NAME)))
+    """Display name of the callee, who says nothing about itself before."""
+    capabilities: Capabilities = field(default_factory=_nothing, metadata=carried(wire.capabilities, dict))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline(Message):
+    """The callee does not want to talk."""
+
+    TYPE: ClassVar[str] = "decline"
+
+    message: str = field(default="", metadata=carried(wire.sentence(MAX_SENTENCE)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy(Message):
+    """The callee is in a call, or too many calls wait already."""
+
+    TYPE: ClassVar[str] = "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bye(Message):
+    """Either end leaves; nothing follows."""
+
+    TYPE: ClassVar[str] = "bye"
+
+    reason: EndReason = field(
+        default=EndReason.HUNG_UP,
+        metadata=carried(wire.choice((EndReason.HUNG_UP, EndReason.TIMEOUT)), str),
+    )
+    message: str = field(default="", metadata=carried(wire.sentence(MAX_SENTENCE)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(Message):
+    """The receiver of this did something wrong; nothing follows."""
+
+    TYPE: ClassVar[str] = "error"
+
+    code: str = field(metadata=carried(wire.code))
+    """For programs; an unknown code is to be taken as "bad-message"."""
+    message: str = field(default="", metadata=carried(wire.sentence(MAX_SENTENCE)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SasCommit(Message):
+    """A promise about the nonce that will follow in `SasReveal`."""
+
+    TYPE: ClassVar[str] = "sas-commit"
+
+    commitment: bytes = field(metadata=carried(wire.hexadecimal(NONCE_BYTES), bytes.hex))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SasReveal(Message):
+    """The nonce, sent only once the other end's commitment has arrived."""
+
+    TYPE: ClassVar[str] = "sas-reveal"
+
+    nonce: bytes = field(metadata=carried(wire.hexadecimal(NONCE_BYTES), bytes.hex))
+
+
+def _fields(kind: type[Message]) -> MappingProxyType[str, "dataclasses.Field[Any]"]:
+    return MappingProxyType({each.name: each for each in dataclasses.fields(kind)})
+
+
+def _default(spec: "dataclasses.Field[Any]") -> object:
+    return spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise RemoteProtocolError(f"{name} is no JSON number")
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise RemoteProtocolError("a member is there twice")
+    return members
+
+
+class Vocabulary:
+    """The message types of one kind of conversation."""
+
+    def __init__(self, *kinds: type[Message]) -> None:
+        self.kinds = MappingProxyType({kind.TYPE: kind for kind in kinds})
+
+    def parse(self, text: str) -> Message:
+        """Read one message.
+
+        Raises `RemoteProtocolError` for anything that is not exactly a message of
+        this vocabulary, and its subclass `MessageTooLargeError` beyond
+        `MAX_MESSAGE_BYTES`.
+        """
+        if len(text) > MAX_MESSAGE_BYTES or len(text.encode("utf-8", "replace")) > MAX_MESSAGE_BYTES:
+            raise MessageTooLargeError(f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        try:
+            members = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        except RemoteProtocolError:
+            raise
+        # ValueError: malformed, or an integer of thousands of digits. RecursionError: nested too deep.
+        except (ValueError, RecursionError) as error:
+            raise RemoteProtocolError("not JSON") from error
+        if not isinstance(members, dict):
+            raise RemoteProtocolError("a message is a JSON object")
+        kind = members.pop("type", None)
+        known = self.kinds.get(kind) if isinstance(kind, str) else None
+        if known is None:
+            raise RemoteProtocolError("unknown message type")
+        return _build(known, members)
+
+
+def _build(kind: type[Message], members: dict[str, object]) -> Message:
+    fields = _fields(kind)
+    values: dict[str, object] = {}
+    for name, value in members.items():
+        spec = fields.get(name)
+        if spec is None:
+            if kind.IGNORES_UNKNOWN_FIELDS:
+                continue
+            raise RemoteProtocolError(f"{kind.TYPE} has an unknown member")
+        try:
+            values[name] = spec.metadata["decode"](value)
+        except RemoteProtocolError as error:
+            raise RemoteProtocolError(f"{kind.TYPE}: {name} {error}") from error
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise RemoteProtocolError(f"{kind.TYPE} lacks a member") from error
+
+
+def encode(message: Message) -> str:
+    """Write one message as JSON.
+
+    Raises `ConfigError` when the message would not be accepted by `Vocabulary.parse`
+    on the other side, so that a mistake of ours shows here.
+    """
+    members: dict[str, object] = {"type": message.TYPE}
+    try:
+        for name, spec in _fields(type(message)).items():
+            value = getattr(message, name)
+            if value != _default(spec):
+                to_json = spec.metadata["encode"]
+                members[name] = value if to_json is None else to_json(value)
+        text = json.dumps(members, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        Vocabulary(type(message)).parse(text)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"can't send this {message.TYPE} message: {error}") from error
+    return text
+
+
+def choose_version(offered: Sequence[int]) -> int:
+    """The highest version that is in `offered` and in `VERSIONS`.
+
+    Raises `VersionMismatchError` when there is none.
+    """
+    common = set(offered) & set(VERSIONS)
+    if not common:
+        raise VersionMismatchError(
+            f"this phone speaks version {', '.join(map(str, VERSIONS))} of the protocol"
+        )
+    return max(common)
+
+
+DIRECT_CALL: Final = Vocabulary(
+    Hello, Welcome, Invite, RingingNotice, Answer, Decline, Busy, Bye, Error, SasCommit, SasReveal
+)
+"""What two phones say to each other."""
