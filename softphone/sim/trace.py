@@ -86,7 +86,8 @@ class PacketTrace:
                     f"trace {path}: every delay is above {_MAX_BASE_DELAY_MS / 1000:.0f} s; "
                     "send_ms and arrival_ms must count from the same origin"
                 )
-            delay_ms = delay_ms - min(0.0, smallest)
+            # Rounded to the nanosecond: a constant delay stays constant.
+            delay_ms = np.round(delay_ms - min(0.0, smallest), 6)
         send = (send_ms - send_ms[0]) / 1000
         step = float(np.median(np.diff(send))) if len(send) > 1 else interval
         if abs(step - interval) <= _SAME_INTERVAL * interval:
