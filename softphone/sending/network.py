@@ -50,11 +50,11 @@ class NetworkState(StrEnum):
     """How much is known of the network."""
 
     UNKNOWN = "unknown"
-    """No report yet, or none for long."""
+    """No report yet, or none for long, or no loss so far but not for long enough."""
     CLEAN = "clean"
     """As good as no loss for some seconds."""
     LOSSY = "lossy"
-    """Loss, or not yet long enough without."""
+    """Loss, or not yet long enough without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class NetworkEstimator:
         self._window: deque[_Covered] = deque(maxlen=1024)
         self._last: NetworkReport | None = None
         self._known_from = 0.0
+        self._loss_seen = False
         self._loss = 0.0
         self._lost_packets = 0.0
         self._lost_runs = 0.0
@@ -112,6 +113,7 @@ class NetworkEstimator:
             constant = tuning.loss_attack if rising else tuning.loss_release
             self._loss += (report.fraction_lost - self._loss) * (1.0 - math.exp(-elapsed / constant))
         self._last = report
+        self._loss_seen = self._loss_seen or report.fraction_lost > tuning.clean_loss
         self._update_bursts(report, elapsed)
         self._update_flags()
         self._window.append(_Covered(report.at - span, report.fraction_lost, elapsed or span))
@@ -122,7 +124,10 @@ class NetworkEstimator:
         """The view at time `now` in seconds."""
         if self._last is None or now - self._last.at > self._tuning.stale_after:
             return NetworkEstimate(NetworkState.UNKNOWN, 0.0, None, False, False, False)
-        state = NetworkState.LOSSY if self._clean_since is None else NetworkState.CLEAN
+        if self._clean_since is not None:
+            state = NetworkState.CLEAN
+        else:
+            state = NetworkState.LOSSY if self._loss_seen else NetworkState.UNKNOWN
         return NetworkEstimate(
             state, self._loss, self._mean_burst(), self._bursty, self._moderate, self._high
         )
@@ -183,6 +188,7 @@ class NetworkEstimator:
         else:
             self._clean_window = tuning.clean_window
         self._clean_since = None
+        self._loss_seen = True
         # The next verdict needs a whole window of its own.
         self._known_from = at
 

@@ -22,7 +22,7 @@ def _voice(seconds: float, seed: int) -> NDArray[np.float32]:
         voice += (formants + 0.02) / np.sqrt(harmonic) * np.sin(harmonic * phase)
     syllables = np.clip(1.4 * np.sin(2 * np.pi * 2 * time) ** 2, 0.05, 1)
     voice = 0.25 * voice / np.max(np.abs(voice)) * syllables + 1e-3 * rng.standard_normal(time.size)
-    return voice.astype(np.float32)
+    return np.asarray(voice, dtype=np.float32)
 
 
 @pytest.fixture(scope="session")

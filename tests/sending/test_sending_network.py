@@ -33,15 +33,23 @@ def test_nothing_is_known_before_the_first_report() -> None:
 def test_clean_needs_the_whole_window() -> None:
     estimator = NetworkEstimator()
     feed(estimator, 1, 6, 0.0)
-    assert estimator.estimate(6.0).state is LOSSY
+    assert estimator.estimate(6.0).state is UNKNOWN
     feed(estimator, 7, 7, 0.0)
     assert estimator.estimate(7.0).state is CLEAN
+
+
+def test_loss_is_believed_at_once() -> None:
+    estimator = NetworkEstimator()
+    feed(estimator, 1, 1, 0.03)
+    assert estimator.estimate(1.0).state is LOSSY
+    feed(estimator, 2, 6, 0.0)
+    assert estimator.estimate(6.0).state is LOSSY
 
 
 def test_rare_reports_reach_the_clean_verdict_too() -> None:
     estimator = NetworkEstimator()
     feed(estimator, 5, 10, 0.0, every=5.0)
-    assert estimator.estimate(10.0).state is LOSSY
+    assert estimator.estimate(10.0).state is UNKNOWN
     feed(estimator, 15, 15, 0.0)
     assert estimator.estimate(15.0).state is CLEAN
 
@@ -147,7 +155,7 @@ def test_silence_of_the_peer_makes_the_network_unknown_again() -> None:
     assert estimator.estimate(at + 16).state is UNKNOWN
     # And the old verdict isn't taken up again when the peer is back.
     estimator.on_report(NetworkReport(at + 30, 0.0))
-    assert estimator.estimate(at + 30).state is LOSSY
+    assert estimator.estimate(at + 30).state is UNKNOWN
 
 
 @pytest.mark.parametrize(

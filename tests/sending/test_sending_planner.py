@@ -1,5 +1,7 @@
 """Reports in, plans out, in virtual time."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,7 +257,7 @@ def test_any_reports_give_valid_plans_that_last(
         planner.on_report(NetworkReport(now, loss, burst))
         check_valid(planner.plan(now), config)
     history = planner.history
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         assert before.plan != after.plan
         if before.plan.means != NONE:
             assert after.at - before.at >= config.tuning.step_up_after
