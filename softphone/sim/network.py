@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from softphone.sim.path import Path, Queue
+from softphone.sim.path import Path
 from softphone.sim.presets import parse_profile, profile_names, register_profile
 from softphone.sim.profile import (
     CrossTraffic,
@@ -96,7 +96,7 @@ class NetworkEmulator:
         self._flows: dict[int | str, _Flow] = {}
         self._changes = list(profile.timeline)
         self._paths = 0
-        self._path = self._next_path(None)
+        self._path = self._next_path()
 
     def send(self, now: float, size: int, flow: int | str = 0) -> list[float]:
         """Times at which a packet sent at ``now`` is delivered; empty when it is lost.
@@ -110,8 +110,10 @@ class NetworkEmulator:
             self._start = now
         elapsed = now - self._start
         while self._changes and elapsed >= self._changes[0][0]:
-            _, self._profile = self._changes.pop(0)
-            self._path = self._next_path(self._path.queue)
+            at, self._profile = self._changes.pop(0)
+            queue, self._path = self._path.queue, self._next_path()
+            if queue is not None and self._path.queue is not None:
+                self._path.queue.take_over(queue, at)
         state = self._flows.get(flow)
         if state is None:
             state = self._flows[flow] = _Flow(self._random(f"flow {flow}"))
@@ -119,8 +121,8 @@ class NetworkEmulator:
         deliveries = self._deliver(elapsed, size, state)
         return [self._start + delivery for delivery in deliveries]
 
-    def _next_path(self, queue: Queue | None) -> Path:
-        path = Path(self._profile, self._random(f"path {self._paths}"), queue)
+    def _next_path(self) -> Path:
+        path = Path(self._profile, self._random(f"path {self._paths}"))
         self._paths += 1
         return path
 

@@ -24,7 +24,7 @@ __all__ = ["Path", "Queue"]
 class Path:
     """The state of a path under one profile."""
 
-    def __init__(self, profile: NetworkProfile, rng: random.Random, queue: "Queue | None" = None) -> None:
+    def __init__(self, profile: NetworkProfile, rng: random.Random) -> None:
         self._profile = profile
         self.has_events: bool = bool(
             profile.outages or profile.periodic_outage or profile.stalls or profile.handovers or profile.drift
@@ -37,8 +37,6 @@ class Path:
         self.queue = None
         if profile.rate is not None:
             self.queue = Queue(profile.rate, profile.queue, profile.cross_traffic, random.Random(seeds[2]))
-            if queue is not None:
-                self.queue.continue_from(queue)
 
     def outage(self, now: float) -> tuple[OutageMode, float] | None:
         """(mode, end) of an outage at ``now``; None when packets pass."""
@@ -126,8 +124,9 @@ class Queue:
         self._now = 0.0
         self._backlog = 0.0
 
-    def continue_from(self, earlier: "Queue") -> None:
-        """Take over what waits in ``earlier``."""
+    def take_over(self, earlier: "Queue", now: float) -> None:
+        """Continue with what waits in ``earlier`` at ``now``."""
+        earlier._advance(now)
         self._advance(earlier._now)
         self._backlog = min(self._limit, earlier._backlog * earlier._rate / self._rate)
 

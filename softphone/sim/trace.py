@@ -94,7 +94,10 @@ class PacketTrace:
             return cls(delay_ms / 1000, interval)
         if step <= 0:
             raise MediaFileError(f"trace {path}: packets are sent at the same time; check send_ms")
-        return cls(_sample(send, delay_ms / 1000, step, interval), interval)
+        try:
+            return cls(_sample(send, delay_ms / 1000, step, interval), interval)
+        except ConfigError as error:
+            raise MediaFileError(f"trace {path}: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write it as `load` reads it, times to the microsecond.
@@ -217,9 +220,10 @@ def _sample(
     send: NDArray[np.float64], delays: NDArray[np.float64], step: float, interval: float
 ) -> NDArray[np.float64]:
     """Delays at multiples of ``interval``; ``send`` ascends from 0, about ``step`` apart."""
-    count = max(1, math.ceil((send[-1] + step) / interval - 1e-9))
+    length = (float(send[-1]) + step) / interval
+    count = max(1, math.ceil(min(length, 2.0 * _MAX_PACKETS) - 1e-9))
     if count > _MAX_PACKETS:
-        raise MediaFileError(f"a trace of {count} packets is too long; the limit is {_MAX_PACKETS}")
+        raise ConfigError(f"the trace is too long: it can't have more than {_MAX_PACKETS} packets")
     times = np.arange(count, dtype=np.float64) * interval
     received = ~np.isnan(delays)
     if not received.any():
