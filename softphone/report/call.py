@@ -1,0 +1,44 @@
+"""Everything a report on a finished call is made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from softphone.audio.stream import Pcm
+from softphone.playout.trace import TraceRecord
+from softphone.report.summary import CallSummary
+
+__all__ = ["CallReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """The pieces of a finished call. Audio is mono float32 at 48 kHz."""
+
+    summary: CallSummary
+    """The numbers."""
+    sent: Pcm
+    """What was said, shape (n,)."""
+    heard: Pcm
+    """What was heard, shape (m,)."""
+    trace: Sequence[TraceRecord]
+    """What the playout core did, in order; its times are on one clock with the starts below."""
+    plc_only: Pcm | None = None
+    """What the same packets give with concealment alone, aligned with `heard`; None: not made."""
+    sent_start: float = 0.0
+    """When the first sample of `sent` was captured, seconds."""
+    heard_start: float = 0.0
+    """When the first sample of `heard` was heard, seconds on the same clock."""
+    lost: Sequence[float] | None = None
+    """When the audio in each lost packet was captured (its first sample), seconds on the
+    same clock; None: not known, nothing is marked."""
+    loss_bursts: Sequence[int] = ()
+    """Lengths of the runs of consecutive lost packets, in packets."""
+    delay_offset_ms: float = 0.0
+    """What to add to the delays of the trace to get mouth-to-ear delay: the fastest way
+    through the network, framing and codec."""
+    title: str = "Call"
+    """Heading of the page."""
+    subtitle: str = ""
+    """One line below it: input, network, settings."""
+    notes: Sequence[str] = field(default_factory=tuple)
+    """Sentences for the reader, shown below the table."""
