@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from softphone.audio.stream import SAMPLE_RATE, Pcm
@@ -128,7 +129,7 @@ def _draw_heard(
         _draw_wave(axes, edges[chosen], low[chosen], high[chosen], colour, span, columns, zorder=2 + index)
         axes.broken_barh(
             _spans(chosen, offset),
-            strip,
+            (lowest - 1.5 * thick, thick),
             facecolors=colour,
             linewidth=0.3,
             edgecolors=colour,
@@ -201,7 +202,8 @@ def _running_maximum(values: NDArray[np.float32]) -> NDArray[np.float32]:
     if not len(values):
         return values
     padded = np.pad(values, _PITCH_CHUNKS // 2, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, _PITCH_CHUNKS).max(axis=1)
+    largest: NDArray[np.float32] = sliding_window_view(padded, _PITCH_CHUNKS).max(axis=1)
+    return largest
 
 
 def _labels(report: CallReport, chunks: int) -> NDArray[np.int8]:
