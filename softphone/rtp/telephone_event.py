@@ -201,8 +201,6 @@ class DtmfSender:
                 )
             )
             self._next = next(self._packets, None)
-            if self._next is None:
-                self._not_before = max(self._not_before, scheduled.due)
         return payloads
 
     def _peek(self, timestamp: int) -> ScheduledEvent | None:
