@@ -5,6 +5,7 @@ from softphone.playout.frames import Action, Source
 from softphone.playout.policy import (
     Arrival,
     Decision,
+    Effort,
     Observation,
     PlayoutPolicy,
     PolicyConfig,
@@ -17,6 +18,7 @@ __all__ = [
     "Action",
     "Arrival",
     "Decision",
+    "Effort",
     "Observation",
     "PlayoutConfig",
     "PlayoutEngine",

@@ -25,6 +25,7 @@ from softphone.playout.frames import Action, BufferedFrame, Source
 from softphone.playout.policy import (
     Arrival,
     Decision,
+    Effort,
     Observation,
     PlayoutPolicy,
     PolicyConfig,
@@ -224,10 +225,11 @@ class PlayoutEngine:
         last = self._buffer.last()
         delay = self._transit.delay(position, at)
         gap = 0 if sources.own else (None if sources.next is None else sources.next.timestamp - position)
+        dtx = self._in_dtx(sources)
         return Observation(
             now=at,
             frame=sources.samples / OPUS_CLOCK_RATE,
-            sources=sources.available(),
+            sources=(Source.PLC,) if dtx else sources.available(),
             delay=delay,
             mouth_to_ear=self._mouth_to_ear(self._frame_samples, delay),
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
@@ -237,7 +239,7 @@ class PlayoutEngine:
             waited=self._waited / OPUS_CLOCK_RATE,
             concealed=self._concealer.concealed,
             pause=self._pause,
-            dtx=self._in_dtx(sources),
+            dtx=dtx,
             reach=self._reach / OPUS_CLOCK_RATE,
             round_trip=self._round_trip,
         )
@@ -334,9 +336,11 @@ class PlayoutEngine:
         """Carry out `STRETCH` and `COMPRESS` where the audio allows it."""
         stretcher, pause = self._stretcher, self._pause
         action = Action.PLAY
-        if decision.action in (Action.STRETCH, Action.COMPRESS) and (pause or decision.in_speech):
+        if decision.action in (Action.STRETCH, Action.COMPRESS) and (
+            pause or decision.effort is not Effort.PAUSES
+        ):
             change = stretcher.stretch if decision.action is Action.STRETCH else stretcher.compress
-            pcm, added = change(pcm, pause=pause)
+            pcm, added = change(pcm, pause=pause, effort=decision.effort)
             self.statistics.inserted_samples_for_deceleration += max(0, added)
             self.statistics.removed_samples_for_acceleration += max(0, -added)
             action = decision.action if added else Action.PLAY

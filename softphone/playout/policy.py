@@ -8,6 +8,7 @@ a call. Policies are found by name through the entry-point group
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 from softphone.playout.frames import Action, Source
@@ -16,6 +17,7 @@ from softphone.registry import Registry
 __all__ = [
     "Arrival",
     "Decision",
+    "Effort",
     "Observation",
     "PlayoutPolicy",
     "PolicyConfig",
@@ -100,6 +102,17 @@ class Observation:
         return self.sources[0].is_concealment
 
 
+class Effort(IntEnum):
+    """How far `STRETCH` and `COMPRESS` may go."""
+
+    PAUSES = 0
+    """Pauses only: nobody hears it."""
+    SPEECH = 1
+    """Speech too, one period in every other frame, where the waveform repeats itself."""
+    URGENT = 2
+    """Speech in every frame, and where it repeats itself but roughly: may be heard."""
+
+
 class Decision(NamedTuple):
     """What to do in this step."""
 
@@ -108,8 +121,8 @@ class Decision(NamedTuple):
     """What to make the frame of; ignored by `WAIT` and `SKIP`."""
     target_delay: float
     """Delay wanted, on the scale of `Observation.delay`, seconds; goes into the trace."""
-    in_speech: bool = True
-    """`STRETCH` and `COMPRESS` may touch speech; False: only pauses."""
+    effort: Effort = Effort.SPEECH
+    """How far `STRETCH` and `COMPRESS` may go."""
 
 
 class PlayoutPolicy(ABC):

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.playout.policy import Effort
+
 __all__ = ["Stretched", "TimeStretcher"]
 
 Pcm = NDArray[np.float32]
@@ -21,8 +23,10 @@ _MAX_LAG = 720
 """15 ms: a pitch of 67 Hz."""
 _OVERLAP = 240
 """5 ms of cross-fade."""
-_MIN_CORRELATION = 0.8
+_MIN_LIKENESS = {Effort.PAUSES: 2.0, Effort.SPEECH: 0.8, Effort.URGENT: 0.4}
 """Likeness that speech must have with itself one lag later; below, the frame is left alone."""
+_REST = 960
+"""Speech left alone between two changes unless it is urgent: 20 ms."""
 
 
 class Stretched(NamedTuple):
@@ -39,39 +43,41 @@ class TimeStretcher:
 
     def __init__(self) -> None:
         self._history = np.zeros(_OVERLAP, np.float32)
+        self._untouched = _REST
 
     def push(self, pcm: Pcm) -> None:
-        """Take note of audio that was played as it is."""
+        """Take note of the audio that was played, changed or not."""
         if pcm.size >= _OVERLAP:
             self._history = pcm[-_OVERLAP:]
         else:
             self._history = np.concatenate((self._history, pcm))[-_OVERLAP:]
 
-    def compress(self, pcm: Pcm, *, pause: bool) -> Stretched:
+    def compress(self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH) -> Stretched:
         """Remove one period, 2.5-15 ms, from a frame of at least 10 ms.
 
-        In a ``pause`` always about as much as fits; in speech only where the waveform
-        repeats itself.
+        In a ``pause`` always about as much as fits; in speech only what ``effort`` allows.
         """
-        lag, likeness, overlap = self._lag(pcm, pause)
+        lag, likeness, overlap = self._lag(pcm, pause, effort)
         if not lag:
             return Stretched(pcm, 0)
         joint = _cross_fade(pcm[:overlap], pcm[lag : lag + overlap], likeness)
         return Stretched(np.concatenate((joint, pcm[lag + overlap :])), -lag)
 
-    def stretch(self, pcm: Pcm, *, pause: bool) -> Stretched:
+    def stretch(self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH) -> Stretched:
         """Insert one period, 2.5-15 ms, into a frame of at least 10 ms; see `compress`."""
-        lag, likeness, overlap = self._lag(pcm, pause)
+        lag, likeness, overlap = self._lag(pcm, pause, effort)
         if not lag:
             return Stretched(pcm, 0)
         joint = _cross_fade(pcm[lag : lag + overlap], pcm[:overlap], likeness)
         return Stretched(np.concatenate((pcm[:lag], joint, pcm[overlap:])), lag)
 
-    def _lag(self, pcm: Pcm, pause: bool) -> tuple[int, float, int]:
+    def _lag(self, pcm: Pcm, pause: bool, effort: Effort) -> tuple[int, float, int]:
         """Best lag in samples (0: none), the likeness there (-1..1), and the overlap."""
         overlap = min(_OVERLAP, pcm.size // 4)
         longest = min(_MAX_LAG, pcm.size - overlap)
-        if longest <= _MIN_LAG:
+        rested = pause or effort is Effort.URGENT or self._untouched >= _REST
+        self._untouched += pcm.size
+        if longest <= _MIN_LAG or not rested:
             return 0, 0.0, overlap
         # The template straddles the start of the frame, so that a whole period is compared
         # and not only the samples that will be cross-faded.
@@ -89,8 +95,9 @@ class TimeStretcher:
             best = first + int(np.argmax(likeness[first:]))
         else:
             best = int(np.argmax(likeness))
-            if likeness[best] < _MIN_CORRELATION:
+            if likeness[best] < _MIN_LIKENESS[effort]:
                 return 0, 0.0, overlap
+        self._untouched = 0
         return _MIN_LAG + best, float(likeness[best]), overlap
 
 

@@ -7,7 +7,9 @@ from softphone.playout.frames import BufferedFrame, Source
 from softphone.playout.sources import find_sources
 
 
-def held(number: int, *, samples: int = 960, lbrr: bool = False, reach_ms: int = 0, end_ms: int = 0, red: int = 0):
+def held(
+    number: int, *, samples: int = 960, lbrr: bool = False, reach_ms: int = 0, end_ms: int = 0, red: int = 0
+):
     return BufferedFrame(number * 960, number, samples, b"opus", 0.0, red, lbrr, reach_ms * 48, end_ms * 48)
 
 
@@ -45,7 +47,8 @@ def test_nearest_packet_with_enough_dred_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "frame", "samples"), [(480, 960, 480), (960, 2880, 960), (700, 960, 600), (100, 960, 0), (4800, 960, 960)]
+    ("gap", "frame", "samples"),
+    [(480, 960, 480), (960, 2880, 960), (700, 960, 600), (100, 960, 0), (4800, 960, 960)],
 )
 def test_a_missing_frame_is_cut_short_by_the_next_packet(gap: int, frame: int, samples: int) -> None:
     buffer = PacketBuffer()

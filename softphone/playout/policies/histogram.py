@@ -59,7 +59,7 @@ class HistogramPolicy(PlayoutPolicy):
     """Per packet: a memory of about half a minute."""
     START_DELAY = 0.080
     MAX_REPAIR_WAIT = 0.120
-    """Longest wait for a repair that the histogram is told of, seconds."""
+    """Longest delay at which a repair is worth waiting for, seconds."""
     MAX_WAIT = 0.400
     """Longest wait for late packets before media is given up, seconds."""
 
@@ -83,7 +83,8 @@ class HistogramPolicy(PlayoutPolicy):
 
     def on_repair(self, relative_delay: float) -> None:
         """Count the delay that a repair needed, unless it is not worth waiting for."""
-        self._count(min(relative_delay, self.MAX_REPAIR_WAIT))
+        if relative_delay <= self.MAX_REPAIR_WAIT:
+            self._count(relative_delay)
 
     def _count(self, delay: float) -> None:
         self._histogram.add(delay)
