@@ -30,6 +30,8 @@ def write_call_report(directory: Path, report: CallReport) -> Path:
         _write_wav(directory / HEARD_WAV, report.heard)
         if report.plc_only is not None:
             _write_wav(directory / PLC_ONLY_WAV, report.plc_only)
+        else:
+            (directory / PLC_ONLY_WAV).unlink(missing_ok=True)
         write_trace(directory / "trace.jsonl", report.trace)
         geometry = draw_timeline(directory / "timeline.png", report)
         page = directory / "index.html"
