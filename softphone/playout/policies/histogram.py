@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 
 from softphone.playout.frames import Action
-from softphone.playout.policies.control import steer
+from softphone.playout.policies.control import DelayControl
 from softphone.playout.policy import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
 
 __all__ = ["DelayHistogram", "HistogramPolicy"]
@@ -70,6 +70,7 @@ class HistogramPolicy(PlayoutPolicy):
     def reset(self) -> None:
         """Forget the network."""
         self._histogram = DelayHistogram(self.FORGET)
+        self._control = DelayControl()
         self._target = self.START_DELAY
 
     @property
@@ -97,4 +98,4 @@ class HistogramPolicy(PlayoutPolicy):
         nothing_held = observation.gap is None and observation.missing
         if nothing_held and not observation.dtx and observation.waited < self.MAX_WAIT:
             return Decision(Action.WAIT, observation.best, target)
-        return steer(observation, target)
+        return self._control.steer(observation, target)
