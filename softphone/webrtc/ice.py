@@ -170,11 +170,14 @@ class IceConnection(aioice.Connection):
                 self.arrival = data.arrival if isinstance(data, _Datagram) else self.clock.stamp(None)
                 return data
 
-    def data_received(self, data: bytes, component: int) -> None:
-        datagram = _Datagram(data)
-        datagram.arrival = self.last_arrival or self.clock.stamp(None)
-        self.last_arrival = 0.0
-        super().data_received(datagram, component)
+    def data_received(self, data: bytes | None, component: int) -> None:
+        """Queue a datagram with its arrival; older releases of aioice report a lost socket as None."""
+        if data is not None:
+            datagram = _Datagram(data)
+            datagram.arrival = self.last_arrival or self.clock.stamp(None)
+            self.last_arrival = 0.0
+            data = datagram
+        super().data_received(data, component)  # type: ignore[arg-type]
 
     def _acceptable(self, data: bytes) -> bool:
         counters = self.counters

@@ -7,6 +7,7 @@ descriptions are acceptable, :mod:`.local_description` writes ours.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from softphone.errors import RemoteProtocolError
 
@@ -107,8 +108,7 @@ def parse_session(text: str) -> SessionText:
     starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
     if len(starts) > MAX_SECTIONS:
         raise RemoteProtocolError(f"the session description has more than {MAX_SECTIONS} media sections")
-    ends = [*starts[1:], len(lines)]
-    media = tuple(_media_section(lines[start:end]) for start, end in zip(starts, ends, strict=True))
+    media = tuple(_media_section(lines[start:end]) for start, end in pairwise([*starts, len(lines)]))
     return SessionText(Attributes(tuple(lines[: starts[0]] if starts else lines)), media)
 
 
