@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,7 +65,7 @@ def draw_timeline(path: Path, report: CallReport) -> TimelineGeometry:
     FigureCanvasAgg(figure)
     left, right = 110 / width, 1 - 30 / width
     grid = figure.add_gridspec(
-        4, 1, height_ratios=(3, 0.32, 3, 2.1), hspace=0.16, left=left, right=right, top=0.87, bottom=0.085
+        4, 1, height_ratios=(3, 0.32, 3, 2.1), hspace=0.16, left=left, right=right, top=0.855, bottom=0.085
     )
     said, losses, heard, delay = (figure.add_subplot(grid[row]) for row in range(4))
     columns = round(width * (right - left))
@@ -76,7 +77,7 @@ def draw_timeline(path: Path, report: CallReport) -> TimelineGeometry:
     _draw_delay(delay, report)
     for axes in (said, losses, heard, delay):
         axes.set_xlim(start, end)
-        _clean(axes, last=axes is delay)
+        _clean(axes, ticks=columns // 90 if axes is delay else 0)
     _draw_legend(figure, report, left)
     try:
         figure.savefig(path, dpi=_DPI, format="png")
@@ -175,7 +176,7 @@ def _draw_wave(
     np.maximum.at(highest, column, high)
     used = np.flatnonzero(np.isfinite(lowest))
     middle = start + (used + 0.5) / columns * (end - start)
-    # A chunk may be wider than a pixel: draw it as wide as it is.
+    # A chunk may be wider than a pixel: draw it as wide as it is, and overlap a little.
     pixels = max(1.0, _CHUNK / SAMPLE_RATE * columns / (end - start))
     least = 0.004 * axes.get_ylim()[1]
     axes.vlines(
@@ -183,8 +184,9 @@ def _draw_wave(
         np.minimum(lowest[used], -least),
         np.maximum(highest[used], least),
         colors=colour,
-        linewidth=72 / _DPI * pixels * 1.1,
+        linewidth=72 / _DPI * (pixels + 0.8),
         zorder=zorder,
+        snap=False,  # rounding to whole pixels would leave stripes
     )
 
 
@@ -232,15 +234,15 @@ def _amplitude_limits(report: CallReport) -> tuple[float, float]:
     return min(lowest, -0.02) * 1.05, max(highest, 0.02) * 1.05
 
 
-def _clean(axes: Axes, *, last: bool) -> None:
+def _clean(axes: Axes, *, ticks: int) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#CBD2D9")
     axes.tick_params(labelsize=_SMALL, colors="#52606D", length=0)
     axes.yaxis.label.set_fontsize(_LARGE)
     axes.yaxis.label.set_color("#1F2933")
-    if last:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=24, steps=(1, 2, 5, 10)))
+    if ticks:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=(1, 2, 5, 10)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=(1, 2, 5, 10)))
     else:
@@ -265,7 +267,7 @@ def _draw_legend(figure: Figure, report: CallReport, left: float) -> None:
     figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(left, 0.935),
+        bbox_to_anchor=(left, 0.903),
         ncols=len(handles),
         frameon=False,
         fontsize=_SMALL,
@@ -275,24 +277,6 @@ def _draw_legend(figure: Figure, report: CallReport, left: float) -> None:
         borderaxespad=0.0,
         borderpad=0.0,
     )
-    figure.text(
-        left,
-        0.955,
-        report.title,
-        fontsize=12,
-        fontweight="bold",
-        color="#1F2933",
-        va="bottom",
-        parse_math=False,
-    )
-    if report.subtitle:
-        figure.text(
-            1 - 30 / (figure.get_figwidth() * _DPI),
-            0.957,
-            report.subtitle,
-            fontsize=_SMALL,
-            color="#52606D",
-            ha="right",
-            va="bottom",
-            parse_math=False,
-        )
+    style: dict[str, Any] = {"ha": "left", "va": "baseline", "parse_math": False}
+    figure.text(left, 0.957, report.title, fontsize=12, fontweight="bold", color="#1F2933", **style)
+    figure.text(left, 0.927, report.subtitle, fontsize=_SMALL, color="#52606D", **style)
