@@ -87,7 +87,8 @@ class GatedServer(web.Server):
 
     def _refuse(self, transport: asyncio.Transport) -> None:
         self._statistics.connections_refused += 1
-        transport.abort()
+        # Not at once: aiohttp starts its handler after this callback and must find the connection alive.
+        asyncio.get_running_loop().call_soon(transport.abort)
 
     def _evict(self, transport: asyncio.Transport) -> None:
         self._statistics.hello_timeouts += 1
