@@ -22,10 +22,10 @@ class PlannerTuning:
     """Rate from which LBRR and DRED together beat each alone."""
     high_loss: float = 0.30
     """Fraction lost from which even independent losses make bursts too long for LBRR."""
-    moderate_loss: float = 0.15
+    moderate_loss: float = 0.12
     """Fraction lost from which LBRR and DRED together are worth their bits, and from which
     a report that doesn't know its bursts is taken to be bursty."""
-    loss_hysteresis: float = 0.05
+    loss_hysteresis: float = 0.04
     """A loss threshold that was passed holds until the loss is this much below it."""
     burst_enter: float = 1.4
     """Mean burst in packets above which losses count as bursty."""

@@ -106,7 +106,7 @@ def test_mute_sends_silence_and_keeps_time(voice: Pcm) -> None:
 
 
 def test_mute_begins_and_ends_without_a_click() -> None:
-    tone = (0.5 * np.sin(2 * np.pi * 200 * np.arange(48_000) / 48_000)).astype(np.float32)
+    tone = (0.5 * np.sin(2 * np.pi * 213 * np.arange(48_000) / 48_000)).astype(np.float32)
     heard: list[Pcm] = []
 
     class Listening(Encoder):
