@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigError
-from softphone.opus import Application, Encoder
+from softphone.opus import Application, Encoder, capabilities
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPayload
 from softphone.sending.config import SendingConfig
 from softphone.sending.control import EncoderControl
@@ -133,6 +133,9 @@ class SendingPipeline:
     def _configure(self, config: SendingConfig) -> None:
         self._next_config = None
         before = self._planner.config
+        if not capabilities().dred:
+            # The call goes on without; whoever made the encoder has said so already.
+            config = replace(config, peer_dred_ms=0)
         self._planner.reconfigure(config)
         self._encoder.vbr = True
         self._encoder.constrained_vbr = True
