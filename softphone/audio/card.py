@@ -125,9 +125,10 @@ class CardStream:
             try:
                 stream = self._open()
             except DeviceError as error:
-                self.failure = error
                 if self.openings == 0:
+                    self.failure = error
                     break
+                self.failure = DeviceError(f"{self._name()} can't be opened again yet: {error}")
                 self._stopping.wait(delay)
                 delay = min(delay * 2.0, watchdog.longest_delay)
                 continue
@@ -151,9 +152,15 @@ class CardStream:
             self._prepare()
             self._changed.clear()
             self._last_callback = time.monotonic()
-            stream = portaudio.open(self._make)
+            try:
+                stream = portaudio.open(self._make)
+            except DeviceError:
+                # PortAudio may still list what is there no more, or under another number now.
+                if self.openings:
+                    portaudio.restart()
+                raise
         if self.openings:
-            logger.warning("the sound device %s is back", self.device.name)
+            logger.warning("%s is back", self._name())
         self.latency = float(stream.latency)
         self.openings += 1
         self.failure = None
@@ -185,9 +192,11 @@ class CardStream:
 
     def _watch(self, stream: Any) -> str | None:
         """Wait until the card dies (and say why) or is to be stopped (None)."""
-        name = self.device.name if self.device is not None else ""
         stall = self._watchdog.stall
         while not self._stopping.is_set() and not self._changed.wait(stall / 4.0):
             if time.monotonic() - self._last_callback > stall:
-                return f"the sound device {name} doesn't answer any more"
-        return None if self._stopping.is_set() else f"the sound device {name} is gone"
+                return f"{self._name()} doesn't answer any more"
+        return None if self._stopping.is_set() else f"{self._name()} is gone"
+
+    def _name(self) -> str:
+        return f"the sound device {self.device.name}" if self.device is not None else "the sound device"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from softphone.audio.card import CardStream, WatchdogSettings
 from softphone.audio.ring import Ring
-from softphone.audio.sample_clock import SampleClock
+from softphone.audio.sample_clock import SampleClock, glide
 from softphone.audio.stream import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
@@ -221,7 +221,7 @@ class SoundCardSink(AudioSink):
         if worker.stream.running:
             worker.read_stamps()
             while worker.ring.level < self._target:
-                self._next_playout = self._playout_time()
+                self._next_playout = glide(self._next_playout, self._playout_time())
                 worker.ring.write(to_int16(self._block_of_audio()))
                 self._primed = True
         else:
@@ -332,7 +332,8 @@ class SoundCardSource(AudioSource):
             worker.read_stamps()
         while worker.ring.level >= FRAME_SAMPLES:
             if worker.clock.known:
-                self._next_capture = worker.clock.time_at(worker.ring.consumed + self._dropped)
+                measured = worker.clock.time_at(worker.ring.consumed + self._dropped)
+                self._next_capture = glide(self._next_capture, measured)
             worker.ring.read_into(self._int16)
             self._hand_over(self._int16.astype(np.float32) / np.float32(32768.0))
         while worker.ring.overrun_samples - self._dropped >= FRAME_SAMPLES:

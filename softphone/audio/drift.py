@@ -8,10 +8,11 @@ ratio a slow PI controller sets, and the two share the work by speed and size:
 
 * the engine's policy answers fast and large changes (jitter, a burst of loss) by
   stretching; its measure is the distance of the delay from its target;
-* the controller here reads the same distance, far more slowly. It clips it to
-  `error_limit` and does not integrate while clipped, so a burst that the policy is
-  working off teaches it nothing, and what remains on average over minutes - the
-  drift - it takes over completely.
+* the controller here reads the same distance, far more slowly. It clips each reading to
+  `error_limit` and learns nothing from one that was clipped, so a burst that the policy
+  is working off leaves hardly a trace, and what remains on average over minutes - the
+  drift - it takes over completely. Its authority ends where crystals end: a policy that
+  keeps the delay off its own target can't make the two fight without bound.
 
 Only the playing side resamples: RTP timestamps count the samples of the capturing card,
 so the capturing side needs nothing.
@@ -43,7 +44,8 @@ class DriftController:
         bandwidth: float = 0.01,
         smoothing: float = 5.0,
         error_limit: float = 0.020,
-        ratio_limit: float = 1e-3,
+        drift_limit: float = 3e-4,
+        ratio_limit: float = 5e-4,
     ) -> None:
         """
         Args:
@@ -51,12 +53,14 @@ class DriftController:
             smoothing: time constant in seconds of the low pass on the measured excess, which
                 moves in whole packets; well below 1 / w.
             error_limit: seconds of excess at which it is clipped and learning pauses.
-            ratio_limit: largest deviation of the ratio from 1; 1e-3 is 1.7 cents of pitch.
+            drift_limit: largest drift that is believed (two crystals of 150 ppm).
+            ratio_limit: largest deviation of the ratio from 1; 5e-4 is 0.9 cents of pitch.
         """
         self._kp = 2.0 * bandwidth
         self._ki = bandwidth * bandwidth
         self._smoothing = smoothing
         self._error_limit = error_limit
+        self._drift_limit = drift_limit
         self._ratio_limit = ratio_limit
         self.reset()
 
@@ -87,15 +91,18 @@ class DriftController:
         Returns:
             Output samples per input sample, within 1 +- ratio_limit.
         """
-        if excess is None or not math.isfinite(excess):
+        inside = False
+        if excess is None or math.isnan(excess):
             self._excess = 0.0
         else:
-            self._excess += (excess - self._excess) * (1.0 - math.exp(-elapsed / self._smoothing))
-        error = min(max(self._excess, -self._error_limit), self._error_limit)
-        wanted = self._kp * error + self._drift
+            inside = abs(excess) <= self._error_limit
+            clipped = min(max(excess, -self._error_limit), self._error_limit)
+            self._excess += (clipped - self._excess) * (1.0 - math.exp(-elapsed / self._smoothing))
+        wanted = self._kp * self._excess + self._drift
         limited = min(max(wanted, -self._ratio_limit), self._ratio_limit)
-        if error == self._excess and limited == wanted:
-            self._drift += self._ki * error * elapsed
+        if inside and limited == wanted:
+            drift = self._drift + self._ki * self._excess * elapsed
+            self._drift = min(max(drift, -self._drift_limit), self._drift_limit)
         self._ratio = 1.0 - limited
         return self._ratio
 

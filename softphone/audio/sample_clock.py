@@ -7,10 +7,27 @@ point weighs what it would in a least-squares line), whose memory stops growing 
 `memory` points: from there on it is a g-h filter with fixed gains.
 """
 
-__all__ = ["SampleClock"]
+__all__ = ["SampleClock", "glide"]
 
 MAX_RATE_ERROR = 1e-3
 """Largest relative deviation from the nominal rate that is believed; crystals keep 1e-4."""
+
+MAX_GLIDE = 0.005
+"""Seconds by which one block's time may differ from the end of the block before."""
+MAX_GAP = 0.200
+"""Seconds off from which on a time is taken as it is: the stream was interrupted."""
+
+
+def glide(expected: float, measured: float) -> float:
+    """The time of a block: where the one before ended (`expected`), drawn towards `measured`.
+
+    So the times of an uninterrupted stream always grow, though a card learns its latency
+    only from its first callbacks.
+    """
+    error = measured - expected
+    if abs(error) > MAX_GAP:
+        return measured
+    return expected + min(max(error, -MAX_GLIDE), MAX_GLIDE)
 
 
 class SampleClock:
