@@ -80,6 +80,8 @@ class CardStream:
         self._last_callback = 0.0
         self.running = False
         """Whether the card is open and calling back."""
+        self.abandoned = False
+        """Whether callbacks that still come are those of a card given up as dead."""
         self.device: DeviceInfo | None = None
         """The device in use, or the last one that was."""
         self.latency = latency
@@ -134,7 +136,8 @@ class CardStream:
                 continue
             delay = watchdog.first_delay
             self._opened.set()
-            reason = self._watch(stream)
+            reason = self._watch()
+            self.abandoned = True
             self.running = False
             if reason is not None:
                 self.failure = DeviceError(reason)
@@ -151,6 +154,7 @@ class CardStream:
             self.device = find_device(self._wanted, self._direction)
             self._prepare()
             self._changed.clear()
+            self.abandoned = False
             self._last_callback = time.monotonic()
             try:
                 stream = portaudio.open(self._make)
@@ -190,7 +194,7 @@ class CardStream:
             self.xruns += 1
         self._callback(buffer, frames, times, flags)
 
-    def _watch(self, stream: Any) -> str | None:
+    def _watch(self) -> str | None:
         """Wait until the card dies (and say why) or is to be stopped (None)."""
         stall = self._watchdog.stall
         while not self._stopping.is_set() and not self._changed.wait(stall / 4.0):

@@ -137,6 +137,8 @@ class _Worker:
 class SoundCardSink(AudioSink):
     """A loudspeaker. Its clock drives playout: blocks are rendered as it plays them."""
 
+    keeps_own_time = True
+
     def __init__(
         self,
         device: str | int | None = None,
@@ -314,6 +316,9 @@ class SoundCardSource(AudioSource):
     def _on_callback(self, buffer: Any, frames: int, times: Any, flags: Any) -> None:
         """Copy into the ring."""
         worker = self._worker
+        if worker.stream.abandoned:
+            # A server that hung now pours out what silence has stood in for.
+            return
         now = time.monotonic()
         age = times.currentTime - times.inputBufferAdcTime
         whole = frames / SAMPLE_RATE

@@ -14,7 +14,7 @@ silence (a source) or into nothing (a sink), so that RTP time and playout never 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,9 @@ class AudioSource(ABC):
 
 class AudioSink(ABC):
     """Where audio goes: a loudspeaker, a file, nowhere."""
+
+    keeps_own_time: ClassVar[bool] = False
+    """True when its clock is a crystal of its own, which drifts against everybody else's."""
 
     @abstractmethod
     def start(self, render: Render) -> None:
