@@ -74,18 +74,17 @@ def _player(name: str, label: str, file: str, *, hidden: bool) -> str:
 
 
 def _table(section: Section) -> str:
-    rows = "\n".join(_row(row) for row in section.rows)
+    shares = any(row.share for row in section.rows)
+    rows = "\n".join(_row(row, shares=shares) for row in section.rows)
     return f"<table><caption>{escape(section.title)}</caption><tbody>\n{rows}\n</tbody></table>"
 
 
-def _row(row: Row) -> str:
+def _row(row: Row, *, shares: bool) -> str:
     swatch = ""
     if row.source is not None:
         swatch = f'<span class="swatch" style="background:{SOURCE_COLOURS[row.source]}"></span>'
-    return (
-        f'<tr><th scope="row">{swatch}{escape(row.label)}</th>'
-        f"<td>{escape(row.value)}</td><td>{escape(row.share)}</td></tr>"
-    )
+    share = f"<td>{escape(row.share)}</td>" if shares else ""
+    return f'<tr><th scope="row">{swatch}{escape(row.label)}</th><td>{escape(row.value)}</td>{share}</tr>'
 
 
 def _alternative(report: CallReport) -> str:
