@@ -188,8 +188,10 @@ class Listener:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         refusal = self._refusal(request)
         transport = request.transport
-        if refusal is not None or transport is None:
-            return refusal or web.Response(status=400)
+        if refusal is not None:
+            return refusal
+        if transport is None:  # gone already
+            return web.Response(status=400)
         socket = web.WebSocketResponse(
             heartbeat=self.config.heartbeat,
             autoping=False,

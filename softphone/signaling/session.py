@@ -136,8 +136,12 @@ class CallSession:
         first, `CallStateError` when it is not connected yet and
         `softphone.errors.ConfigError` for a malformed fingerprint.
         """
+        if self._end.done():
+            raise CallEndedError(self._end.result())
+        if self.state is not State.CONNECTED:
+            raise CallStateError("verify a call once it is connected")
         if self._verification is not None:
-            raise CallStateError("verify a call once")
+            raise CallStateError("verify a call only once")
         exchange = SasExchange(self.role, local_fingerprint, remote_fingerprint)
         self._verification = asyncio.create_task(self._verify(exchange))
         try:

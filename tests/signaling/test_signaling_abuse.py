@@ -306,7 +306,9 @@ async def test_broken_websocket_framing(start_listener: StartListener) -> None:
     listener = await start_listener()
     async with raw_client(listener) as client:
         await client.greet()
-        transport = client.socket._response.connection.transport
+        connection = client.socket._response.connection
+        assert connection is not None
+        transport = connection.transport
         assert transport is not None
         transport.write(b"\xf7\xff\xff\xff")
         assert await client.is_closed()

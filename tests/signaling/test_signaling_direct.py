@@ -360,7 +360,13 @@ async def test_verify_before_the_answer(start_listener: StartListener) -> None:
     outgoing = await call(listener)
     with pytest.raises(CallStateError):
         await outgoing._session.verify(ALICE, BOB)
+    callee = await (await next_call(listener)).accept(ANSWER, {})
+    caller = (await outgoing.answered()).session
+    ours, theirs = await asyncio.gather(caller.verify(ALICE, BOB), callee.verify(BOB, ALICE))
+    assert ours == theirs
     await outgoing.hang_up()
+    with pytest.raises(CallEndedError):
+        await caller.verify(ALICE, BOB)
 
 
 async def test_nobody_listens() -> None:
