@@ -62,7 +62,7 @@ def plcmos(pcm: Signal, *, raters: int = _RATERS) -> float:
     """
     transform, session = _plcmos_model()
     narrow = np.clip(_to_model_rate(pcm), -1.0, 1.0)
-    features = np.float32(transform(narrow))[np.newaxis, np.newaxis]
+    features = np.asarray(transform(narrow), dtype=np.float32)[np.newaxis, np.newaxis]
     random = np.random.RandomState(_RATER_SEED)
     scores = []
     for _ in range(raters):

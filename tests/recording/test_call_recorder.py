@@ -202,7 +202,8 @@ for number in itertools.count():
     recorder.on_heard(noise, now)
     recorder.on_sent(RtpPayload(111, number * 960, payload), now)
     recorder.on_received(RtpPacket(111, number & 0xFFFF, number * 960, 1, payload), now)
-    recorder.on_trace(TraceRecord(now, number * 960, number, Source.REGULAR, Action.PLAY, 960, 960, 4.0, 6.0, -2.0))
+    step = TraceRecord(now, number * 960, number, Source.REGULAR, Action.PLAY, 960, 960, 4.0, 6.0, -2.0)
+    recorder.on_trace(step)
     os.write(1, b".")
 """
 
