@@ -60,9 +60,9 @@ class PlayoutConfig:
     """Name of the playout policy."""
     max_delay: float = 0.5
     """Largest mouth-to-ear delay the policy may choose, seconds."""
-    decoder_complexity: int = 6
+    decoder_complexity: int = 7
     """Opus decoder complexity: 5 and more conceal by neural network, 6 adds the LACE
-    enhancer, 7 NoLACE."""
+    enhancer, 7 NoLACE, which gives back what redundancy takes from the main coding."""
 
 
 class PlayoutEngine:
@@ -105,6 +105,7 @@ class PlayoutEngine:
         self._reach = 0
         self._waited = 0
         self._pause = True
+        self._excess: float | None = None
 
     def set_path_delay(self, one_way: float, round_trip: float | None = None) -> None:
         """Tell what is known of the network: the smallest one-way delay and the round trip, seconds.
@@ -114,6 +115,11 @@ class PlayoutEngine:
         """
         self._path_delay = one_way
         self._round_trip = round_trip
+
+    @property
+    def excess_delay(self) -> float | None:
+        """Delay of the last frame above the target, seconds; None unless its packet was played."""
+        return self._excess
 
     @property
     def position(self) -> int | None:
@@ -283,6 +289,7 @@ class PlayoutEngine:
         self.statistics.samples_by_source[source] += _WAIT_SAMPLES
         self._record(at, sources, observation, decision, source, pcm)
         self._append(pcm)
+        self._excess = None
 
     def _play(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
         source = decision.source
@@ -300,7 +307,9 @@ class PlayoutEngine:
                     self._pause = True
                 else:
                     pcm, self._pause = self._concealer.heard(pcm)
+        self._excess = None
         if sources.own is not None:
+            self._excess = observation.delay - decision.target_delay
             self._count_emitted(at, sources.own, decision)
             self._played = sources.own
             self._frame_samples = sources.own.samples

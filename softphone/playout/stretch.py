@@ -106,4 +106,5 @@ def _cross_fade(fading: Pcm, rising: Pcm, likeness: float) -> Pcm:
     up = np.linspace(0.0, 1.0, fading.size, dtype=np.float32)
     down = 1.0 - up
     power = down * down + up * up + 2.0 * max(0.0, likeness) * up * down
-    return ((fading * down + rising * up) / np.sqrt(power)).astype(np.float32)
+    faded: Pcm = ((fading * down + rising * up) / np.sqrt(power)).astype(np.float32)
+    return faded

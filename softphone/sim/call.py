@@ -20,6 +20,7 @@ from softphone.playout.statistics import PlayoutStatistics
 from softphone.playout.trace import TraceRecord
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
 from softphone.rtp.reports import LossReporter
+from softphone.rtp.statistics import ReceiveStatistics
 from softphone.sending.config import SendingConfig
 from softphone.sending.network import NetworkReport
 from softphone.sending.pipeline import SendingPipeline
@@ -125,6 +126,7 @@ class _Simulation:
         self._records: list[TraceRecord] = []
         self._engine = PlayoutEngine(config.playout, policy, on_trace=self._on_record)
         self._reporter = LossReporter()
+        self._received = ReceiveStatistics(OPUS_CLOCK_RATE)
         self._packets: list[SimulatedPacket] = []
         self._events: list[tuple[float, int, int, object]] = []
         self._order = count()
@@ -179,6 +181,7 @@ class _Simulation:
             at, kind, _, what = heapq.heappop(self._events)
             if isinstance(what, RtpPacket):
                 self._reporter.on_packet(what.sequence_number)
+                self._received.update(what.sequence_number, what.timestamp, at)
                 self._engine.insert(what, at)
             elif isinstance(what, NetworkReport):
                 self._pipeline.on_report(what)
@@ -212,13 +215,15 @@ class _Simulation:
         report = self._reporter.poll(now)
         if report is not None:
             arrived = now + self._back
+            block = self._received.report()
             self._schedule(
                 arrived,
                 self._REPORT,
                 NetworkReport(
                     at=arrived,
-                    fraction_lost=report.fraction_lost,
+                    fraction_lost=block.fraction_lost,
                     mean_burst=report.mean_burst,
                     round_trip=self._round_trip,
+                    jitter=block.jitter / OPUS_CLOCK_RATE,
                 ),
             )
