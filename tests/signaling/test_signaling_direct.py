@@ -199,13 +199,13 @@ async def test_media_never_gets_ready(start_listener: StartListener) -> None:
 
 
 async def test_answered_call_outlives_the_timeouts(start_listener: StartListener) -> None:
-    listener = await start_listener(ring_timeout=0.1, setup_timeout=0.1, hello_timeout=0.1)
-    outgoing = await call(listener, answer_timeout=0.1)
+    listener = await start_listener(ring_timeout=0.5, setup_timeout=0.5, hello_timeout=0.5)
+    outgoing = await call(listener, answer_timeout=0.5)
     incoming = await next_call(listener)
     incoming.pick_up()
     callee = await incoming.accept(ANSWER, {})
     await outgoing.answered()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.8)
     assert callee.state is outgoing.state is State.CONNECTED
 
 
@@ -256,15 +256,15 @@ class Wire:
 
 
 async def test_line_goes_dead_without_a_word(start_listener: StartListener) -> None:
-    listener = await start_listener(heartbeat=0.2)
+    listener = await start_listener(heartbeat=0.5)
     wire = Wire(listener.addresses[0][1])
-    outgoing = await dial(await wire.start(), name="Alice", capabilities={}, offer_sdp=OFFER, heartbeat=0.2)
+    outgoing = await dial(await wire.start(), name="Alice", capabilities={}, offer_sdp=OFFER, heartbeat=0.5)
     callee = await (await next_call(listener)).accept(ANSWER, {})
     await outgoing.answered()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.2)
     assert callee.state is outgoing.state is State.CONNECTED  # heartbeats keep a quiet call alive
     wire.dead = True
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         ends = await asyncio.gather(callee.closed(), outgoing.closed())
     assert [end.reason for end in ends] == [EndReason.REMOTE_GONE] * 2
     wire.close()
