@@ -5,6 +5,7 @@ import asyncio
 import importlib
 import json
 import platform
+import re
 import socket
 import sys
 import time
@@ -93,18 +94,13 @@ def parse_server(text: str) -> tuple[str, int]:
     Raises:
         ConfigError: when it is neither.
     """
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    else:
-        host, _, port = text.partition(":")
-    try:
-        number = int(port or "3478")
-    except ValueError:
-        number = 0
-    if not host or not 0 < number < 65536:
+    bracketed = re.fullmatch(r"\[([^]]+)](?::(\d+))?", text)
+    plain = re.fullmatch(r"([^:\[\]]+)(?::(\d+))?", text)
+    match = bracketed or plain
+    port = int(match[2] or "3478") if match else 0
+    if match is None or not 0 < port < 65536:
         raise ConfigError(f"{text!r} is no server; write HOST:PORT, such as stun.example.org:3478")
-    return host, number
+    return match[1], port
 
 
 def _guarded(name: str, check: Callable[[], Check], severity: Status = Status.FAILED) -> Check:
