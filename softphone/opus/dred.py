@@ -71,9 +71,7 @@ class DredState:
             data = packet_bytes(packet)
             if self._state is None:
                 return 0
-            # libopus rounds down to whole latents of 40 ms: one more brings what was asked for.
             wanted = max(0, min(max_samples, int(_MAX_DRED_SECONDS * self.sample_rate)))
-            wanted += self.sample_rate // 25
             end = ffi.new("int *")
             result = lib.opus_dred_parse(
                 self._model, self._state, data, len(data), wanted, self.sample_rate, end, 1
