@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import random
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ OutgoingHook = Callable[[bytes, Callable[[bytes], None]], None]
 MAX_DATAGRAM = 1500
 """Bytes; the SRTP library refuses longer ones with an error that would end the call."""
 _RECEIVE_BUFFER = 262_144
+_SERVER_URL = re.compile(r"stun:[^\s?@]+|turns?:[^\s?@]+(\?transport=(udp|tcp))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class IceServer:
     """``stun:host[:port]``, ``turn:host[:port][?transport=tcp]`` or ``turns:...`` (RFC 7064, RFC 7065)."""
     username: str | None = None
     credential: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _SERVER_URL.fullmatch(self.url):
+            raise ConfigError(
+                f"{self.url!r} is no STUN or TURN server; write stun:HOST, turn:HOST or turns:HOST"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,8 @@ class IceConfig:
                 ipaddress.ip_address(address)
             except ValueError:
                 raise ConfigError(f"{address!r} is not an IP address; give one of this machine's") from None
+        if self.relay_only and not any(server.url.startswith("turn") for server in self.servers):
+            raise ConfigError("using only relayed paths needs a TURN server; name one")
         if self.ports is not None and not 1 <= self.ports[0] <= self.ports[1] <= 65_535:
             raise ConfigError("the UDP port range must be FIRST-LAST with 1 <= FIRST <= LAST <= 65535")
 

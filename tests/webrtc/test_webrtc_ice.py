@@ -1,10 +1,12 @@
+import asyncio
 import socket
 from collections.abc import Callable
 
 import pytest
+from aioice import stun
 
 from softphone.errors import ConfigError
-from softphone.webrtc import IceConfig, Peer
+from softphone.webrtc import IceConfig, IceServer, Peer
 from softphone.webrtc.sdp import parse_session
 from tests.support.webrtc_calls import connect
 
@@ -64,10 +66,58 @@ async def test_an_address_of_another_machine_is_refused(make_peer: MakePeer) -> 
         await make_peer(addresses=("192.0.2.1",)).create_offer()
 
 
-@pytest.mark.parametrize("bad", [{"addresses": ("localhost",)}, {"ports": (5, 4)}, {"ports": (0, 70000)}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"addresses": ("localhost",)},
+        {"ports": (5, 4)},
+        {"ports": (0, 70000)},
+        {"relay_only": True},
+        {"relay_only": True, "servers": (IceServer("stun:127.0.0.1"),)},
+    ],
+)
 def test_nonsense_is_refused_at_once(bad: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         IceConfig(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1", "http://127.0.0.1", "stun:", "turn:h?transport=x", "turn:a b"])
+def test_nonsense_for_a_server_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        IceServer(url)
+
+
+async def test_servers_reach_the_ice_connection(make_peer: MakePeer) -> None:
+    servers = (IceServer("stun:127.0.0.1:3478"), IceServer("turn:127.0.0.1?transport=tcp", "user", "secret"))
+    ice = make_peer(servers=servers)._connection.ice
+    assert ice.stun_server == ("127.0.0.1", 3478)
+    assert (ice.turn_server, ice.turn_transport) == (("127.0.0.1", 3478), "tcp")
+    assert (ice.turn_username, ice.turn_password) == ("user", "secret")
+
+
+async def test_a_stun_server_tells_our_public_address(make_peer: MakePeer) -> None:
+    """A server that answers every binding request with 198.51.100.7."""
+
+    class StunServer(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            request = stun.parse_message(data)
+            response = stun.Message(
+                message_method=stun.Method.BINDING,
+                message_class=stun.Class.RESPONSE,
+                transaction_id=request.transaction_id,
+            )
+            response.attributes["XOR-MAPPED-ADDRESS"] = ("198.51.100.7", 4242)
+            self.transport.sendto(bytes(response), addr)  # type: ignore[attr-defined]
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(StunServer, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    offer = await make_peer(servers=(IceServer(f"stun:127.0.0.1:{port}"),)).create_offer()
+    transport.close()
+    assert ("198.51.100.7", 4242) in hosts(offer)
 
 
 async def test_no_server_is_asked_unless_given(make_peer: MakePeer) -> None:
