@@ -1,0 +1,91 @@
+"""From a simulated call to its report."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from softphone.audio.stream import SAMPLE_RATE, Pcm
+from softphone.playout.engine import CODEC_DELAY
+from softphone.report.call import CallReport
+from softphone.report.summary import (
+    BitrateBps,
+    CallSummary,
+    DelayMs,
+    FrameCounts,
+    InterruptionCounts,
+    JitterBufferMs,
+    PacketCounts,
+    TimeStretchMs,
+)
+from softphone.sim.call import SimulatedCall
+from softphone.sim.scoring import ACTIVITY_FRAME, speech_activity
+
+__all__ = ["report_simulated_call", "summarize_simulated_call"]
+
+
+def summarize_simulated_call(
+    call: SimulatedCall,
+    sent: Pcm,
+    *,
+    elapsed: float = 0.0,
+    inputs: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> CallSummary:
+    """The numbers of a call that spoke ``sent``; ``elapsed`` is its computing time in seconds."""
+    active = speech_activity(sent)
+
+    def is_speech(timestamp: int) -> bool:
+        frame = timestamp // ACTIVITY_FRAME
+        return 0 <= frame < active.size and bool(active[frame])
+
+    delays, weights = call.mouth_to_ear()
+    duration = call.heard.size / SAMPLE_RATE
+    return CallSummary(
+        frames=FrameCounts.from_trace(call.records),
+        packets=PacketCounts(
+            sent=len(call.packets),
+            lost=call.lost,
+            late=call.playout.packets_late,
+            discarded=call.playout.packets_discarded,
+            duplicated=call.playout.packets_duplicated,
+        ),
+        delay_ms=DelayMs.from_values(1000.0 * np.repeat(delays, weights // 120)),
+        jitter_buffer_ms=JitterBufferMs.from_values(1000.0 * call.buffer_delays()),
+        interruptions_150ms=InterruptionCounts.from_trace(call.records, is_speech),
+        time_stretch_ms=TimeStretchMs.from_trace(call.records),
+        bitrate_bps=BitrateBps(total=call.sending.total_bps, media=call.sending.media_bps),
+        duration_s=duration,
+        real_time_factor=elapsed / duration if duration else 0.0,
+        inputs=inputs or {},
+        settings=settings or {},
+    )
+
+
+def report_simulated_call(
+    call: SimulatedCall,
+    sent: Pcm,
+    summary: CallSummary,
+    *,
+    title: str,
+    subtitle: str,
+    plc_only: Pcm | None = None,
+) -> CallReport:
+    """Everything for the page of a simulated call."""
+    frame = call.packets[1].timestamp - call.packets[0].timestamp if len(call.packets) > 1 else 960
+    arrivals = [packet.arrival - packet.sent for packet in call.packets if packet.arrival is not None]
+    offset = min(arrivals, default=0.0) + frame / SAMPLE_RATE + CODEC_DELAY
+    runs = groupby(call.packets, key=lambda packet: packet.arrival is None)
+    return CallReport(
+        summary=summary,
+        sent=sent,
+        heard=call.heard,
+        trace=call.records,
+        plc_only=plc_only,
+        lost=[packet.timestamp / SAMPLE_RATE for packet in call.packets if packet.arrival is None],
+        loss_bursts=[len(list(run)) for lost, run in runs if lost],
+        delay_offset_ms=1000.0 * offset,
+        title=title,
+        subtitle=subtitle,
+    )
