@@ -37,7 +37,7 @@ def play(sink: SoundCardSink, callbacks: int = 1, delay: float = 0.05) -> np.nda
     """What the card gets in so many callbacks."""
     out = np.full(callbacks * FRAMES, -7, np.int16)
     for k in range(callbacks):
-        buffer = memoryview(out[k * FRAMES : (k + 1) * FRAMES]).cast("B")
+        buffer = out[k * FRAMES : (k + 1) * FRAMES].data.cast("B")
         sink._on_callback(buffer, FRAMES, card_times(delay), False)
     return out
 
@@ -83,7 +83,7 @@ def test_a_late_encoder_loses_samples_but_no_time() -> None:
     source._worker.stream.running = True
     sent = (np.arange(150 * FRAMES) % 30000 + 1).astype(np.int16)
     for k in range(150):
-        buffer = memoryview(sent[k * FRAMES : (k + 1) * FRAMES]).cast("B")
+        buffer = sent[k * FRAMES : (k + 1) * FRAMES].data.cast("B")
         source._on_callback(buffer, FRAMES, card_times(0.02), False)
     source._step()
     heard = np.concatenate(blocks)

@@ -11,7 +11,7 @@ from softphone.errors import ConfigError
 
 
 def test_a_virtual_source_delivers_as_time_passes() -> None:
-    samples = np.arange(2000, dtype=np.float32) / 2000
+    samples = np.linspace(0.0, 1.0, 2000, dtype=np.float32)
     source = VirtualSource(samples, start_time=5.0)
     got: list[tuple[np.ndarray, float]] = []
     source.start(lambda block, captured: got.append((block, captured)))

@@ -62,7 +62,7 @@ class VirtualAudio:
     def env(self) -> dict[str, str]:
         """Environment for a process that shall see these devices, and only these."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PULSE_")}
-        return inherited | self._variables
+        return {**inherited, **self._variables}
 
     @property
     def _variables(self) -> Mapping[str, str]:
