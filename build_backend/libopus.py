@@ -18,7 +18,7 @@ CHOICE_VARIABLE: Final = "SOFTPHONE_OPUS"
 
 # Every symbol stays inside the extension: PyAV brings a libopus of its own into the same process.
 # CMake knows no option for OSCE's bandwidth extension, so it is defined by hand.
-_C_FLAGS: Final = "-fvisibility=hidden -DOPUS_EXPORT= -DENABLE_OSCE_BWE"
+_C_FLAGS: Final = "-fno-lto -fvisibility=hidden -DOPUS_EXPORT= -DENABLE_OSCE_BWE"
 
 _OPTIONS: Final = (
     "-DCMAKE_BUILD_TYPE=Release",
