@@ -157,6 +157,7 @@ class AudioReceiver:
         if self._task is None:
             self.transport._register_rtp_receiver(self, self._parameters(ssrcs))
             self._task = asyncio.get_running_loop().create_task(self._send_reports())
+            self.loss_reporter.poll(time.monotonic())  # the interval of the first one begins now
 
     async def stop(self) -> None:
         """Stop receiving. Idempotent."""

@@ -275,3 +275,21 @@ async def test_an_exception_in_a_callback_does_not_end_the_call(pair: Pair) -> N
     await until(lambda: callee.receiver.counters.packets_received == 20)
     assert callee.receiver.counters.callback_errors == 20
     assert callee.state is ConnectionState.CONNECTED
+
+
+async def test_a_second_offer_puts_the_call_on_hold_and_takes_it_back(pair: Pair) -> None:
+    caller, callee = pair
+    offer = (await caller.create_offer()).replace("a=sendrecv", "a=sendonly")
+    agreed = await caller.accept_answer(await callee.accept_offer(offer))
+    assert agreed.direction == "sendonly"
+    assert not callee.sender.send(RtpPayload(111, 0, b"held back"))
+    packets = collect(callee)
+    await send_all(caller, [b"music"])
+    await until(lambda: len(packets) == 1)
+
+    agreed = await callee.accept_answer(await caller.accept_offer(await callee.create_offer()))
+    assert agreed.direction == "sendrecv"
+    packets = collect(caller)
+    await send_all(callee, [b"back again"])
+    await until(lambda: len(packets) == 1)
+    assert caller.state is callee.state is ConnectionState.CONNECTED
