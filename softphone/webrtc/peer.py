@@ -24,6 +24,7 @@ from typing import Any
 from aiortc import RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from softphone.errors import LocalError, PeerUnreachableError, RemoteProtocolError
 
@@ -135,6 +136,17 @@ class Peer:
     def remote_fingerprint(self) -> str | None:
         """The peer's SHA-256 fingerprint from its description, in the same form; None when it gave none."""
         return dict(self._remote.transport.fingerprints).get("sha-256") if self._remote is not None else None
+
+    @property
+    def remote_certificate_fingerprint(self) -> str | None:
+        """SHA-256 fingerprint, in the same form, of the certificate that the peer used in DTLS.
+
+        None before the handshake. This is what a verification of the peer must rest on: it
+        doesn't pass through signalling.
+        """
+        connection = self._connection.dtls._ssl
+        certificate = connection.get_peer_certificate(as_cryptography=True) if connection else None
+        return certificate.fingerprint(SHA256()).hex(":").upper() if certificate else None
 
     @property
     def outgoing_hook(self) -> OutgoingHook | None:

@@ -41,6 +41,7 @@ SEAM: tuple[SeamName, ...] = (
     SeamName(_DTLS, "RTCDtlsTransport._unregister_rtp_sender", ("sender",), "sender"),
     SeamName(_DTLS, "RTCDtlsTransport._send_rtp", ("data",), "writer"),
     SeamName(_DTLS, "RTCDtlsTransport._get_stats", (), "statistics"),
+    SeamName(_DTLS, "RTCDtlsTransport._ssl", None, "peer"),
     # It speaks to them.
     SeamName(_DTLS, "RtpReceiver._handle_rtp_packet", ("packet", "arrival_time_ms"), "receiver"),
     SeamName(_DTLS, "RtpReceiver._handle_rtcp_packet", ("packet",), "receiver"),
