@@ -14,7 +14,7 @@ from softphone.audio.stream import SAMPLE_RATE, Pcm
 from softphone.errors import ConfigError, MediaFileError
 from softphone.playout import PlayoutConfig, playout_policies
 from softphone.report import render_table, write_call_report
-from softphone.report.simulated import report_simulated_call, summarize_simulated_call
+from softphone.report.one_way import report_call, summarize_call
 from softphone.sending import FRAME_LENGTHS_MS, MODES, SendingConfig
 from softphone.sim.call import SimulationConfig, simulate_call
 from softphone.sim.network import generate_trace
@@ -52,7 +52,8 @@ def add_parser(subparsers: Any) -> None:
     network.add_argument(
         "--network",
         metavar="PROFILE",
-        help=f"a network by name ({', '.join(profile_names())}) or by figures, as in loss=20,burst=3,delay=40",
+        help=f"a network by name ({', '.join(profile_names())}) "
+        "or by figures, as in loss=20,burst=3,delay=40",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the network made by --network (default 1)")
     parser.add_argument(
@@ -105,8 +106,9 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     elapsed = time.perf_counter() - began
+    network = Path(args.trace).name if args.trace else args.network
     names = ("bitrate", "frame", "dtx", "red", "redundancy", "policy", "seed")
-    summary = summarize_simulated_call(
+    summary = summarize_call(
         call,
         sent,
         elapsed=elapsed,
@@ -116,12 +118,12 @@ def run(args: argparse.Namespace) -> int:
         },
         settings={name: getattr(args, name) for name in names} | {"max_delay_ms": args.max_delay},
     )
-    report = report_simulated_call(
+    report = report_call(
         call,
         sent,
         summary,
         title="Simulated call",
-        subtitle=f"{Path(args.input).name} over {args.trace or args.network or 'a perfect network'}, "
+        subtitle=f"{Path(args.input).name} over {network or 'a perfect network'}, "
         f"{args.bitrate / 1000:g} kb/s, {args.redundancy}, {args.policy}",
     )
     if args.output:

@@ -37,7 +37,7 @@ class FrameDecoder:
         """The ``samples`` samples from ``timestamp`` on, from the DRED of a later packet."""
         offset = later.timestamp - timestamp
         packet = (later.timestamp, later.redundancy)
-        if self._dred_packet != packet or self._dred.reach < offset:
+        if self._dred_packet != packet or not self._dred.covers(offset, samples):
             self._dred_packet = None
             self._dred.parse(later.payload, max(offset, later.dred_reach) + _DRED_MARGIN)
             self._dred_packet = packet

@@ -144,10 +144,10 @@ class Depacketizer:
                 raise RemoteProtocolError("Opus packet of an impossible duration")
             silent = len(block.payload) <= 2  # nothing but the announcement of silence
             lbrr = not silent and has_lbrr(block.payload)
-            reach = 0 if silent else self._dred.parse(block.payload, _DRED_SPAN)
         except (OpusError, RemoteProtocolError):
             statistics.packets_invalid += 1
             return None
+        reach = 0 if silent else self._dred_reach(block.payload)
         if back:
             statistics.fec_packets_received += 1
         return BufferedFrame(
@@ -161,6 +161,14 @@ class Depacketizer:
             dred_reach=reach,
             dred_end=self._dred.end if reach else 0,
         )
+
+    def _dred_reach(self, payload: bytes) -> int:
+        """How far back the DRED of a packet reaches; damaged DRED does not spoil the packet."""
+        try:
+            return self._dred.parse(payload, _DRED_SPAN)
+        except OpusError:
+            self._statistics.dred_damaged += 1
+            return 0
 
 
 def _continues(first: RtpPacket, second: RtpPacket) -> bool:

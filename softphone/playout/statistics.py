@@ -24,6 +24,8 @@ class PlayoutStatistics:
     """Packets in time that could not be held: too far ahead."""
     packets_invalid: int = 0
     """Packets that are not what they claim to be: unknown payload type, bad RED, bad Opus."""
+    dred_damaged: int = 0
+    """Packets whose DRED can't be read, though their audio can."""
     fec_packets_received: int = 0
     """Whole copies received in RED packets."""
     stream_resets: int = 0

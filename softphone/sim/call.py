@@ -28,7 +28,7 @@ from softphone.sending.planner import PlanRecord
 from softphone.sending.statistics import SendingStatistics
 from softphone.sim.trace import PacketTrace
 
-__all__ = ["SimulatedCall", "SimulatedPacket", "SimulationConfig", "simulate_call"]
+__all__ = ["OneWayCall", "SimulationConfig", "TracedPacket", "simulate_call"]
 
 Pcm = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class SimulationConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedPacket:
+class TracedPacket:
     """One packet on its way."""
 
     sent: float
@@ -68,14 +68,17 @@ class SimulatedPacket:
 
 
 @dataclass(slots=True)
-class SimulatedCall:
-    """Everything that happened."""
+class OneWayCall:
+    """One direction of a call after its end, simulated or live.
+
+    Times are seconds since the speaker began, media times samples since then.
+    """
 
     heard: Pcm
     """What the listener heard, from the moment the speaker began; float32, 48 kHz."""
     records: list[TraceRecord]
     """One record per step of the playout core, for the media of the input."""
-    packets: list[SimulatedPacket]
+    packets: list[TracedPacket]
     """Packets of the input, in the order sent; their index is the sequence number."""
     playout: PlayoutStatistics
     """Counters of the receiver."""
@@ -106,7 +109,7 @@ class SimulatedCall:
         return sum(packet.arrival is None for packet in self.packets)
 
 
-def simulate_call(pcm: Pcm, config: SimulationConfig, policy: PlayoutPolicy | None = None) -> SimulatedCall:
+def simulate_call(pcm: Pcm, config: SimulationConfig, policy: PlayoutPolicy | None = None) -> OneWayCall:
     """Run one direction of a call over ``pcm`` (mono float32, 48 kHz).
 
     ``policy`` overrides the one named in the configuration. Receiver reports travel back
@@ -127,7 +130,7 @@ class _Simulation:
         self._engine = PlayoutEngine(config.playout, policy, on_trace=self._on_record)
         self._reporter = LossReporter()
         self._received = ReceiveStatistics(OPUS_CLOCK_RATE)
-        self._packets: list[SimulatedPacket] = []
+        self._packets: list[TracedPacket] = []
         self._events: list[tuple[float, int, int, object]] = []
         self._order = count()
         self._back = self._trace.mean_delay or 0.0
@@ -137,7 +140,7 @@ class _Simulation:
         self._engine.set_path_delay(forth, self._round_trip)
         self._late = 0
 
-    def run(self, pcm: Pcm) -> SimulatedCall:
+    def run(self, pcm: Pcm) -> OneWayCall:
         length = -(-pcm.size // _BLOCK) * _BLOCK
         tail = round(_TAIL_SECONDS * OPUS_CLOCK_RATE)
         audio = np.zeros(length + tail, np.float32)
@@ -152,7 +155,7 @@ class _Simulation:
             self._report(tick)
         delays = [record for record in self._records if record.timestamp < length]
         end = max((record.time + record.samples / OPUS_CLOCK_RATE for record in delays), default=0.0)
-        return SimulatedCall(
+        return OneWayCall(
             heard=np.concatenate(heard)[: max(pcm.size, round(end * OPUS_CLOCK_RATE))],
             records=delays,
             packets=[packet for packet in self._packets if packet.timestamp < length],
@@ -178,7 +181,7 @@ class _Simulation:
 
     def _run_events(self, until: float) -> None:
         while self._events and self._events[0][0] <= until + 1e-9:
-            at, kind, _, what = heapq.heappop(self._events)
+            at, _, _, what = heapq.heappop(self._events)
             if isinstance(what, RtpPacket):
                 self._reporter.on_packet(what.sequence_number)
                 self._received.update(what.sequence_number, what.timestamp, at)
@@ -194,7 +197,7 @@ class _Simulation:
             fate = self._trace.fate(index)
             arrival = None if fate is None else at + fate
             self._packets.append(
-                SimulatedPacket(at, arrival, payload.timestamp, payload.payload_type, payload.payload)
+                TracedPacket(at, arrival, payload.timestamp, payload.payload_type, payload.payload)
             )
             if arrival is not None:
                 packet = RtpPacket(

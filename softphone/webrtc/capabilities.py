@@ -49,7 +49,7 @@ class Capabilities:
             agent=agent,
         )
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, bool | int | str]:
         """Return an object of plain JSON types, for a signalling message."""
         return asdict(self)
 

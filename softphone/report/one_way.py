@@ -1,4 +1,4 @@
-"""From a simulated call to its report."""
+"""From one direction of a call to its report."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -19,14 +19,14 @@ from softphone.report.summary import (
     PacketCounts,
     TimeStretchMs,
 )
-from softphone.sim.call import SimulatedCall
+from softphone.sim.call import OneWayCall
 from softphone.sim.scoring import ACTIVITY_FRAME, speech_activity
 
-__all__ = ["report_simulated_call", "summarize_simulated_call"]
+__all__ = ["report_call", "summarize_call"]
 
 
-def summarize_simulated_call(
-    call: SimulatedCall,
+def summarize_call(
+    call: OneWayCall,
     sent: Pcm,
     *,
     elapsed: float = 0.0,
@@ -51,8 +51,8 @@ def summarize_simulated_call(
             discarded=call.playout.packets_discarded,
             duplicated=call.playout.packets_duplicated,
         ),
-        delay_ms=DelayMs.from_values(1000.0 * np.repeat(delays, weights // 120)),
-        jitter_buffer_ms=JitterBufferMs.from_values(1000.0 * call.buffer_delays()),
+        delay_ms=DelayMs.from_values((1000.0 * np.repeat(delays, weights // 120)).tolist()),
+        jitter_buffer_ms=JitterBufferMs.from_values((1000.0 * call.buffer_delays()).tolist()),
         interruptions_150ms=InterruptionCounts.from_trace(call.records, is_speech),
         time_stretch_ms=TimeStretchMs.from_trace(call.records),
         bitrate_bps=BitrateBps(total=call.sending.total_bps, media=call.sending.media_bps),
@@ -63,8 +63,8 @@ def summarize_simulated_call(
     )
 
 
-def report_simulated_call(
-    call: SimulatedCall,
+def report_call(
+    call: OneWayCall,
     sent: Pcm,
     summary: CallSummary,
     *,
@@ -72,7 +72,7 @@ def report_simulated_call(
     subtitle: str,
     plc_only: Pcm | None = None,
 ) -> CallReport:
-    """Everything for the page of a simulated call."""
+    """Everything for the page of a call."""
     frame = call.packets[1].timestamp - call.packets[0].timestamp if len(call.packets) > 1 else 960
     arrivals = [packet.arrival - packet.sent for packet in call.packets if packet.arrival is not None]
     offset = min(arrivals, default=0.0) + frame / SAMPLE_RATE + CODEC_DELAY
