@@ -112,6 +112,8 @@ class MediaSession:
         :class:`softphone.errors.MediaFileError` when the source or the sink can't start.
         """
         self._running = True
+        if self._peer.round_trip is not None:
+            self._on_round_trip(self._peer.round_trip)
         self._peer.receiver.on_packet = self._on_packet
         self._peer.sender.on_report = self._on_report
         render: Render = self._render
@@ -172,9 +174,12 @@ class MediaSession:
 
     def _on_report(self, report: NetworkReport) -> None:
         if report.round_trip is not None:
-            self._path_delay = min(self._path_delay, report.round_trip / 2)
-            self._engine.set_path_delay(self._path_delay, report.round_trip)
+            self._on_round_trip(report.round_trip)
         self._pipeline.on_report(report)
+
+    def _on_round_trip(self, seconds: float) -> None:
+        self._path_delay = min(self._path_delay, seconds / 2)
+        self._engine.set_path_delay(self._path_delay, seconds)
 
     # The sink's thread.
 

@@ -46,8 +46,11 @@ class _End:
         self._role = role
         self._config = config
         self.peer = Peer(PeerConfig(ice=IceConfig(addresses=(_LOOPBACK,))))
-        emulator = NetworkEmulator(parse_profile(config.network), config.seed, direction=role)
-        self._impairment = Impairment(emulator)
+        profile = parse_profile(config.network)
+        shortest = profile.delay + ((profile.trace.min_delay or 0.0) if profile.trace else 0.0)
+        self._impairment = Impairment(
+            NetworkEmulator(profile, config.seed, direction=role), control_delay=shortest
+        )
         self.peer.outgoing_hook = self._impairment
         self._collector = Collector()
 

@@ -12,6 +12,7 @@ import logging
 import random
 import re
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,6 +117,20 @@ class _Protocol(StunProtocol):
             connection.counters.stun_errors += 1
             logger.debug("dropped a STUN message from %s", addr, exc_info=True)
 
+    async def request(
+        self,
+        request: stun.Message,
+        addr: tuple[str, int],
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[stun.Message, tuple[str, int]]:
+        """Time the checks of the path to the peer, which are those with an integrity key."""
+        began = time.monotonic()
+        answer = await super().request(request, addr, integrity_key, retransmissions)
+        if integrity_key is not None:
+            self.receiver.on_check(time.monotonic() - began)
+        return answer
+
     async def send_data(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transmit(data, addr)
 
@@ -149,6 +164,12 @@ class IceConnection(aioice.Connection):
         """Arrival of the datagram last read from a socket."""
         self.arrival = 0.0
         """Arrival of the datagram last returned by `recv`, seconds on ``time.monotonic``."""
+        self.round_trip: float | None = None
+        """Shortest connectivity or consent check so far, seconds (RFC 8445, RFC 7675)."""
+
+    def on_check(self, seconds: float) -> None:
+        """A check of the path to the peer was answered; a repeated one took longer than the path."""
+        self.round_trip = seconds if self.round_trip is None else min(self.round_trip, seconds)
 
     @classmethod
     def replacing(cls, other: aioice.Connection, config: IceConfig) -> "IceConnection":

@@ -149,6 +149,11 @@ class Peer:
         return certificate.fingerprint(SHA256()).hex(":").upper() if certificate else None
 
     @property
+    def round_trip(self) -> float | None:
+        """Shortest round trip that ICE measured, seconds; known before the first audio."""
+        return self._connection.ice.round_trip
+
+    @property
     def outgoing_hook(self) -> OutgoingHook | None:
         """Stage that every outgoing datagram passes, below SRTP (see :mod:`.impairment`)."""
         return self._connection.ice.outgoing

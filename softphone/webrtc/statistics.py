@@ -48,8 +48,7 @@ def _candidate_pair(connection: AudioConnection) -> dict[str, Any]:
     if pair is None:
         return {}
     (local, local_port), (remote, remote_port) = pair
-    inbound = connection.sender.remote_inbound
-    entry = {
+    entry: dict[str, Any] = {
         "id": "candidate-pair",
         "type": "candidate-pair",
         "state": "succeeded",
@@ -59,8 +58,8 @@ def _candidate_pair(connection: AudioConnection) -> dict[str, Any]:
         "remoteAddress": remote,
         "remotePort": remote_port,
     }
-    if inbound is not None and inbound.round_trip is not None:
-        entry["currentRoundTripTime"] = inbound.round_trip
+    if connection.ice.round_trip is not None:
+        entry["currentRoundTripTime"] = connection.ice.round_trip
     return entry
 
 
