@@ -1,0 +1,154 @@
+"""What is known of a call while it goes on, and afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from softphone.playout import Action, Source, TraceRecord
+from softphone.sending import RedundancyPlan, SendingStatistics
+
+__all__ = ["CallStatistics", "DelayMeter", "DelayStatistics"]
+
+_BIN_SECONDS = 0.001
+_BINS = 3_000
+_SMOOTHING = 0.05
+"""Weight of one frame in the delay of the moment: about 0.4 s of memory."""
+_INTERRUPTION_SAMPLES = 7_200
+"""150 ms, from which people notice a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class DelayStatistics:
+    """A distribution of delays, seconds; zeros when nothing was played."""
+
+    mean: float = 0.0
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+    maximum: float = 0.0
+
+    def plus(self, seconds: float) -> "DelayStatistics":
+        """The same distribution, `seconds` later; nothing stays nothing."""
+        if not self.maximum:
+            return self
+        return DelayStatistics(
+            self.mean + seconds,
+            self.p50 + seconds,
+            self.p95 + seconds,
+            self.p99 + seconds,
+            self.maximum + seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatistics:
+    """A snapshot of one call. Times in seconds, packets and frames cumulative."""
+
+    duration: float = 0.0
+    """Since audio could flow; 0 before."""
+    frames: Mapping[Source, int] = field(default_factory=dict)
+    """Frames of 20 ms that were played, by what they were made of."""
+    interruptions: int = 0
+    """Gaps of 150 ms and more that were only concealed."""
+    interrupted: float = 0.0
+    """Their length together."""
+    packets_expected: int = 0
+    """Packets the peer has sent, as far as their numbers tell."""
+    packets_lost: int = 0
+    packets_late: int = 0
+    packets_discarded: int = 0
+    packets_duplicated: int = 0
+    fraction_lost: float = 0.0
+    """Share of the peer's latest packets (20 s at most) that did not arrive, 0..1."""
+    mean_burst: float | None = None
+    """Mean run of losses among them, packets; None without loss."""
+    remote_fraction_lost: float | None = None
+    """Share of our packets that did not arrive, from the peer's last report; None before the first."""
+    round_trip: float | None = None
+    """From the peer's last report; None before."""
+    delay: float | None = None
+    """From mouth to ear at this moment, without sound cards; None while nothing is played."""
+    delays: DelayStatistics = field(default_factory=DelayStatistics)
+    """The same over the whole call."""
+    time_inserted: float = 0.0
+    """Audio added by time-stretching."""
+    time_removed: float = 0.0
+    """Audio taken away by time-stretching."""
+    plan: RedundancyPlan | None = None
+    """How our speech is protected now; None before the first packet."""
+    sending: SendingStatistics = field(default_factory=SendingStatistics)
+    """What was sent."""
+    silent_for: float = 0.0
+    """Since anything came from the peer, be it audio or a report."""
+    signaling_lost: bool = False
+    """The call goes on without its signalling connection."""
+    muted: bool = False
+    warnings: tuple[str, ...] = ()
+    """What is wrong with microphone or loudspeaker at this moment, in sentences."""
+
+    @property
+    def repaired(self) -> int:
+        """Lost frames that redundancy brought back."""
+        return sum(self.frames.get(source, 0) for source in (Source.RED, Source.LBRR, Source.DRED))
+
+    @property
+    def repaired_share(self) -> float | None:
+        """Share of the missing frames that redundancy brought back, 0..1; None when none was missing."""
+        missing = self.repaired + self.frames.get(Source.PLC, 0)
+        return self.repaired / missing if missing else None
+
+
+class DelayMeter:
+    """Delays and gaps out of the playout trace, in bounded memory however long the call.
+
+    `on_trace` is called on the sink's thread; everything else may be read from another one,
+    whose view may then be one frame old.
+    """
+
+    def __init__(self) -> None:
+        self.current: float | None = None
+        """Smoothed delay of the moment above the fastest packet, seconds."""
+        self.interruptions = 0
+        self.interrupted_samples = 0
+        self._counts = np.zeros(_BINS, np.int64)
+        self._run = 0
+        self._lost = False
+
+    def on_trace(self, record: TraceRecord) -> None:
+        """Take in one step of the playout core."""
+        if record.source.is_concealment:
+            if record.samples:
+                self._conceal(record)
+            return
+        self._run, self._lost = 0, False
+        if record.action is Action.SKIP:
+            return
+        delay = max(record.delay_ms / 1000.0, 0.0)
+        self._counts[min(int(delay / _BIN_SECONDS), _BINS - 1)] += 1
+        self.current = delay if self.current is None else self.current + _SMOOTHING * (delay - self.current)
+
+    def distribution(self) -> DelayStatistics:
+        """Delays above the fastest packet, with a resolution of 1 ms."""
+        counts = self._counts.copy()
+        total = int(counts.sum())
+        if not total:
+            return DelayStatistics()
+        values = (np.arange(_BINS) + 0.5) * _BIN_SECONDS
+        cumulated = np.cumsum(counts)
+        p50, p95, p99, most = (
+            float(values[np.searchsorted(cumulated, share * total)]) for share in (0.5, 0.95, 0.99, 1.0)
+        )
+        return DelayStatistics(float(np.dot(values, counts)) / total, p50, p95, p99, most)
+
+    def _conceal(self, record: TraceRecord) -> None:
+        # Comfort noise directly after a packet is the sender's own silence, not a gap.
+        self._lost = self._lost or record.source is Source.PLC
+        if not self._lost:
+            return
+        before, self._run = self._run, self._run + record.samples
+        if self._run >= _INTERRUPTION_SAMPLES:
+            if before < _INTERRUPTION_SAMPLES:
+                self.interruptions += 1
+                self.interrupted_samples += before
+            self.interrupted_samples += record.samples
