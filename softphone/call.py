@@ -9,7 +9,7 @@ arrives the two people can go on talking.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -227,6 +227,10 @@ class Call:
     async def closed(self) -> CallEnd:
         """Wait until the call is over and return how it ended."""
         return await asyncio.shield(self._ended)
+
+    def on_ended(self, callback: Callable[["Call"], None]) -> None:
+        """Have `callback` called once everything is closed."""
+        self._ended.add_done_callback(lambda _: callback(self))
 
     def __aiter__(self) -> "Call":
         return self
