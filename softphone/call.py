@@ -8,12 +8,11 @@ arrives the two people can go on talking.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from softphone.audio.stream import SAMPLE_RATE, AudioSink, AudioSource
+from softphone.audio.stream import AudioSink, AudioSource
 from softphone.call_events import (
     TRANSITIONS,
     CallEvent,
@@ -25,11 +24,10 @@ from softphone.call_events import (
     Unverified,
     Verified,
 )
-from softphone.call_statistics import CallStatistics, DelayMeter
+from softphone.call_meter import CallMeter
+from softphone.call_statistics import CallStatistics
 from softphone.errors import ConfigError, LocalError, PeerUnreachableError, SoftphoneError
 from softphone.media import MediaConfig, MediaSession
-from softphone.playout import Source
-from softphone.playout.engine import CODEC_DELAY
 from softphone.recording import Recorder
 from softphone.rtp.telephone_event import ReceivedDigit
 from softphone.signaling import (
@@ -100,7 +98,7 @@ class Call:
         self._session = session
         self._source = source
         self._sink = sink
-        self._meter = DelayMeter()
+        self._meter = CallMeter(peer)
         self._media = MediaSession(
             peer, source, sink, self.config.media, recorder=recorder, on_trace=self._meter.on_trace
         )
@@ -112,11 +110,6 @@ class Call:
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._over = False
         self._signaling_lost = False
-        self._connected_at: float | None = None
-        self._ended_at: float | None = None
-        self._heard_at = time.monotonic()
-        self._heard_packets = 0
-        self._path_delay = float("inf")
         self._tasks: list[asyncio.Task[None]] = []
         self._run_task: asyncio.Task[None] | None = None
 
@@ -163,37 +156,9 @@ class Call:
 
     def statistics(self) -> CallStatistics:
         """A snapshot; cheap enough for several a second."""
-        playout = self._media.engine.statistics
-        streams = self.peer.receiver.streams
-        inbound = streams[-1].statistics if streams else None
-        bursts = inbound.bursts() if inbound is not None else None
-        remote = self.peer.sender.remote_inbound
-        beyond = self._beyond_buffer()
-        current = self._meter.current
-        now = self._ended_at or time.monotonic()
-        return CallStatistics(
-            duration=now - self._connected_at if self._connected_at is not None else 0.0,
-            frames={source: playout.frames(source) for source in Source},
-            interruptions=self._meter.interruptions,
-            interrupted=self._meter.interrupted_samples / SAMPLE_RATE,
-            packets_expected=sum(stream.statistics.expected for stream in streams),
-            packets_lost=sum(stream.statistics.lost for stream in streams),
-            packets_late=playout.packets_late,
-            packets_discarded=playout.packets_discarded,
-            packets_duplicated=playout.packets_duplicated,
-            fraction_lost=bursts.fraction_lost if bursts is not None else 0.0,
-            mean_burst=bursts.mean_burst if bursts is not None else None,
-            remote_fraction_lost=remote.fraction_lost if remote is not None else None,
-            round_trip=remote.round_trip if remote is not None else None,
-            delay=current + beyond if current is not None else None,
-            delays=self._meter.distribution().plus(beyond),
-            time_inserted=playout.inserted_samples_for_deceleration / SAMPLE_RATE,
-            time_removed=playout.removed_samples_for_acceleration / SAMPLE_RATE,
-            plan=self._media.pipeline.plan,
-            sending=self._media.pipeline.statistics,
-            silent_for=now - self._heard_at,
+        return self._meter.statistics(
+            self._media,
             signaling_lost=self._signaling_lost,
-            muted=self.muted,
             warnings=tuple(str(part.failure) for part in (self._source, self._sink) if part.failure),
         )
 
@@ -257,7 +222,7 @@ class Call:
             self._decide(end)
             self._enter(CallState.ENDING)
             await self._tear_down(end)
-            self._ended_at = time.monotonic()
+            self._meter.end()
             self._enter(CallState.ENDED)
             self._ended.set_result(end)
             self._events.put_nowait(CallOver(end))
@@ -277,7 +242,7 @@ class Call:
             detail = f"no way for audio through the network ({error})"
             self._decide(CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, detail))
         if not self._verdict.done():
-            self._connected_at = self._heard_at = time.monotonic()
+            self._meter.begin()
             self._enter(CallState.TALKING)
             self._emit(Connected())
             self._on_connection_state(self.peer.state)  # it may have gone while the audio was started
@@ -310,15 +275,10 @@ class Call:
     async def _watch_media(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
-            now = time.monotonic()
-            counters = self.peer.counters()
-            heard = counters["srtp_rtp"] + counters["srtp_rtcp"]
-            if heard != self._heard_packets:
-                self._heard_packets, self._heard_at = heard, now
-            if self._signaling_lost and now - self._heard_at >= self.config.media_timeout:
+            self._meter.observe()
+            if self._signaling_lost and self._meter.silent_for >= self.config.media_timeout:
                 detail = f"nothing was heard for {self.config.media_timeout:g} s"
                 self._decide(CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, detail))
-            self._note_path_delay()
 
     async def _verify(self) -> None:
         remote = self.peer.remote_certificate_fingerprint
@@ -341,17 +301,6 @@ class Call:
 
     def _on_digit(self, digit: ReceivedDigit) -> None:
         self._emit(DigitReceived(digit.digit))
-
-    def _note_path_delay(self) -> None:
-        remote = self.peer.sender.remote_inbound
-        if remote is not None and remote.round_trip is not None:
-            self._path_delay = min(self._path_delay, remote.round_trip / 2)
-
-    def _beyond_buffer(self) -> float:
-        """What to add to the delay in the playout trace to get the one from mouth to ear, seconds."""
-        self._note_path_delay()
-        path = self._path_delay if self._path_delay != float("inf") else 0.0
-        return path + self._media.config.sending.frame_ms / 1000.0 + CODEC_DELAY
 
     def _decide(self, end: CallEnd) -> None:
         """The call is to end, for this reason; the first one counts."""

@@ -3,19 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from softphone.playout import Action, Source, TraceRecord
+from softphone.playout import Source
 from softphone.sending import RedundancyPlan, SendingStatistics
 
-__all__ = ["CallStatistics", "DelayMeter", "DelayStatistics"]
-
-_BIN_SECONDS = 0.001
-_BINS = 3_000
-_SMOOTHING = 0.05
-"""Weight of one frame in the delay of the moment: about 0.4 s of memory."""
-_INTERRUPTION_SAMPLES = 7_200
-"""150 ms, from which people notice a gap."""
+__all__ = ["CallStatistics", "DelayStatistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +62,8 @@ class CallStatistics:
     """From mouth to ear at this moment, without sound cards; None while nothing is played."""
     delays: DelayStatistics = field(default_factory=DelayStatistics)
     """The same over the whole call."""
+    buffering: DelayStatistics = field(default_factory=DelayStatistics)
+    """The part of it beyond the fastest packet's: what the playout buffer and jitter took."""
     time_inserted: float = 0.0
     """Audio added by time-stretching."""
     time_removed: float = 0.0
@@ -97,58 +90,3 @@ class CallStatistics:
         """Share of the missing frames that redundancy brought back, 0..1; None when none was missing."""
         missing = self.repaired + self.frames.get(Source.PLC, 0)
         return self.repaired / missing if missing else None
-
-
-class DelayMeter:
-    """Delays and gaps out of the playout trace, in bounded memory however long the call.
-
-    `on_trace` is called on the sink's thread; everything else may be read from another one,
-    whose view may then be one frame old.
-    """
-
-    def __init__(self) -> None:
-        self.current: float | None = None
-        """Smoothed delay of the moment above the fastest packet, seconds."""
-        self.interruptions = 0
-        self.interrupted_samples = 0
-        self._counts = np.zeros(_BINS, np.int64)
-        self._run = 0
-        self._lost = False
-
-    def on_trace(self, record: TraceRecord) -> None:
-        """Take in one step of the playout core."""
-        if record.source.is_concealment:
-            if record.samples:
-                self._conceal(record)
-            return
-        self._run, self._lost = 0, False
-        if record.action is Action.SKIP:
-            return
-        delay = max(record.delay_ms / 1000.0, 0.0)
-        self._counts[min(int(delay / _BIN_SECONDS), _BINS - 1)] += 1
-        self.current = delay if self.current is None else self.current + _SMOOTHING * (delay - self.current)
-
-    def distribution(self) -> DelayStatistics:
-        """Delays above the fastest packet, with a resolution of 1 ms."""
-        counts = self._counts.copy()
-        total = int(counts.sum())
-        if not total:
-            return DelayStatistics()
-        values = (np.arange(_BINS) + 0.5) * _BIN_SECONDS
-        cumulated = np.cumsum(counts)
-        p50, p95, p99, most = (
-            float(values[np.searchsorted(cumulated, share * total)]) for share in (0.5, 0.95, 0.99, 1.0)
-        )
-        return DelayStatistics(float(np.dot(values, counts)) / total, p50, p95, p99, most)
-
-    def _conceal(self, record: TraceRecord) -> None:
-        # Comfort noise directly after a packet is the sender's own silence, not a gap.
-        self._lost = self._lost or record.source is Source.PLC
-        if not self._lost:
-            return
-        before, self._run = self._run, self._run + record.samples
-        if self._run >= _INTERRUPTION_SAMPLES:
-            if before < _INTERRUPTION_SAMPLES:
-                self.interruptions += 1
-                self.interrupted_samples += before
-            self.interrupted_samples += record.samples

@@ -86,7 +86,7 @@ async def _take_one(line: PhoneLine, args: argparse.Namespace, terminal: Termina
     if not args.auto_answer and not await _ask(ring, terminal):
         return None
     try:
-        call = await ring.answer()
+        call = await terminal.unless_stopped(ring.answer())
     except CallEndedError:
         terminal.say("The caller has given up.")
         return None

@@ -75,7 +75,7 @@ def write_json(path: Path, call: Call, end: CallEnd) -> None:
 def _summary(statistics: CallStatistics) -> Any:
     from softphone.report import summary
 
-    delays = statistics.delays
+    delays, buffering = statistics.delays, statistics.buffering
     return summary.CallSummary(
         frames=summary.FrameCounts(**{source.value: count for source, count in statistics.frames.items()}),
         packets=summary.PacketCounts(
@@ -88,7 +88,7 @@ def _summary(statistics: CallStatistics) -> Any:
         delay_ms=summary.DelayMs(
             *(1000.0 * value for value in (delays.mean, delays.p50, delays.p95, delays.p99, delays.maximum))
         ),
-        jitter_buffer_ms=summary.JitterBufferMs(),
+        jitter_buffer_ms=summary.JitterBufferMs(1000.0 * buffering.mean, 1000.0 * buffering.p95),
         interruptions_150ms=summary.InterruptionCounts(
             statistics.interruptions, 1000.0 * statistics.interrupted
         ),
