@@ -326,9 +326,9 @@ class Call:
         # What is wrong on this machine is nobody else's business.
         self._session.say_bye(end.detail if end.reason is EndReason.HUNG_UP else "")
         await asyncio.gather(
-            _bounded(self._session.released(), "the signalling connection"),
-            _bounded(self._media.stop(), "the audio"),
-            _bounded(self.peer.close(), "the media connection"),
+            _bounded(self._session.released, "the signalling connection"),
+            _bounded(self._media.stop, "the audio"),
+            _bounded(self.peer.close, "the media connection"),
         )
 
 
@@ -336,11 +336,11 @@ class _OverError(SoftphoneError):
     """The call ended while something was awaited."""
 
 
-async def _bounded(work: Awaitable[object], what: str) -> None:
+async def _bounded(close: Callable[[], Awaitable[object]], what: str) -> None:
     """Await what must not keep the call from ending."""
     try:
         async with asyncio.timeout(_CLOSE_TIMEOUT):
-            await work
+            await close()
     except TimeoutError:
         _LOG.warning("closing %s took longer than %g s", what, _CLOSE_TIMEOUT)
     except Exception:

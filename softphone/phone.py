@@ -82,6 +82,8 @@ class PhoneConfig:
     """STUN and TURN servers; none by default."""
     record: Path | None = None
     """Each call is recorded into a folder of its own below this one."""
+    connect_timeout: float = 20.0
+    """From the answer until audio can flow, seconds."""
     media_timeout: float = 10.0
     """Silence, in seconds, after which a call whose signalling connection is lost is over."""
     ice: IceConfig = field(init=False)
@@ -102,7 +104,7 @@ class PhoneConfig:
             PlayoutConfig(policy=self.policy, max_delay=self.max_delay),
         )
         object.__setattr__(self, "ice", IceConfig(self.addresses, self.ports, self.servers))
-        object.__setattr__(self, "call", CallConfig(media, media_timeout=self.media_timeout))
+        object.__setattr__(self, "call", CallConfig(media, self.connect_timeout, self.media_timeout))
 
 
 class Phone:
