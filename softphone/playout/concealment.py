@@ -29,8 +29,10 @@ class ComfortNoise:
     magnitude of past pauses are overlapped by half.
     """
 
-    _SMOOTHING = 0.9
+    _SMOOTHING = 0.8
     _MAX_LEVEL_DBOV = -40.0
+    _EVERY = 4
+    """Of so many frames of background one is analysed."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
@@ -38,9 +40,13 @@ class ComfortNoise:
         self._power = np.zeros(_BLOCK // 2 + 1)
         self._tail = np.zeros(_HOP, np.float32)
         self._ready = np.zeros(0, np.float32)
+        self._offered = 0
 
     def learn(self, pcm: Pcm) -> None:
         """Take in a frame of background."""
+        self._offered += 1
+        if self._offered % self._EVERY != 1:
+            return
         if pcm.size < _BLOCK or level_dbov(pcm) > self._MAX_LEVEL_DBOV:
             return
         power = np.square(np.abs(np.fft.rfft(pcm[:_BLOCK] * self._window)))
@@ -85,12 +91,12 @@ class Concealer:
         """Length of the current run of concealment, seconds."""
         return self._concealed / 48_000
 
-    def heard(self, pcm: Pcm) -> tuple[Pcm, bool]:
-        """Take note of decoded speech, which ends a run of concealment.
+    def heard(self, pcm: Pcm, level: float) -> tuple[Pcm, bool]:
+        """Take note of decoded speech of a level in dBov, which ends a run of concealment.
 
         Returns the audio, joined to the comfort noise before it, and whether it is a pause.
         """
-        pause = self._floor.update(level_dbov(pcm), pcm.size / 48_000)
+        pause = self._floor.update(level, pcm.size / 48_000)
         if pause:
             self._noise.learn(pcm)
         if self._noisy and pcm.size >= self._JOIN:

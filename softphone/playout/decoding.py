@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.opus import Decoder, DredState
+from softphone.opus import DEEP_PLC_COMPLEXITY, Decoder, DredState
 from softphone.playout.frames import BufferedFrame
 
 __all__ = ["FrameDecoder"]
@@ -13,6 +13,9 @@ Pcm = NDArray[np.float32]
 _DRED_MARGIN = 1920
 """libopus parses DRED in steps of 40 ms and rounds down: ask for that much more."""
 
+_ENHANCE_AFTER = 96_000
+"""The enhancer stays for 2 s of media after the last redundancy: not every packet has some."""
+
 
 class FrameDecoder:
     """Decodes frames from whatever source; mono float32 at 48 kHz.
@@ -21,12 +24,27 @@ class FrameDecoder:
     """
 
     def __init__(self, complexity: int) -> None:
-        self._decoder = Decoder(complexity=complexity)
+        """``complexity`` is the decoder's while the sender spends bits on redundancy."""
+        self._complexity = complexity
+        self._plain_complexity = min(complexity, DEEP_PLC_COMPLEXITY)
+        self._decoder = Decoder(complexity=self._plain_complexity)
+        self._enhanced = False
+        self._redundant_until = 0
         self._dred = DredState()
         self._dred_packet: tuple[int, int] | None = None
 
     def decode(self, frame: BufferedFrame) -> Pcm:
-        """The frame itself."""
+        """The frame itself.
+
+        Redundancy takes its bits from the speech; the enhancer gives the quality back, at
+        more than twice the cost. Without redundancy it has nothing to mend.
+        """
+        if frame.lbrr or frame.dred_reach:
+            self._redundant_until = frame.end + _ENHANCE_AFTER
+        enhance = frame.timestamp < self._redundant_until
+        if enhance is not self._enhanced:
+            self._enhanced = enhance
+            self._decoder.complexity = self._complexity if enhance else self._plain_complexity
         return self._decoder.decode(frame.payload)
 
     def decode_lbrr(self, following: BufferedFrame, samples: int) -> Pcm:
@@ -51,3 +69,4 @@ class FrameDecoder:
         """Begin anew, for another stream."""
         self._decoder.reset()
         self._dred_packet = None
+        self._redundant_until = 0

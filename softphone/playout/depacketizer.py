@@ -147,7 +147,7 @@ class Depacketizer:
         except (OpusError, RemoteProtocolError):
             statistics.packets_invalid += 1
             return None
-        reach = 0 if silent else self._dred_reach(block.payload)
+        reach = self._dred_reach(block.payload) if _has_padding(block.payload) else 0
         if back:
             statistics.fec_packets_received += 1
         return BufferedFrame(
@@ -169,6 +169,11 @@ class Depacketizer:
         except OpusError:
             self._statistics.dred_damaged += 1
             return 0
+
+
+def _has_padding(packet: bytes) -> bool:
+    """True for a packet with padding, where extensions such as DRED travel (RFC 6716, section 3.2.5)."""
+    return len(packet) > 2 and packet[0] & 0x03 == 3 and bool(packet[1] & 0x40)
 
 
 def _continues(first: RtpPacket, second: RtpPacket) -> bool:

@@ -61,8 +61,8 @@ class PlayoutConfig:
     max_delay: float = 0.5
     """Largest mouth-to-ear delay the policy may choose, seconds."""
     decoder_complexity: int = 7
-    """Opus decoder complexity: 5 and more conceal by neural network, 6 adds the LACE
-    enhancer, 7 NoLACE, which gives back what redundancy takes from the main coding."""
+    """Opus decoder complexity while redundancy takes bits from the speech: 5 and more conceal
+    by neural network, 6 adds the LACE enhancer, 7 NoLACE. Without redundancy at most 5."""
 
 
 class PlayoutEngine:
@@ -293,6 +293,7 @@ class PlayoutEngine:
 
     def _play(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
         source = decision.source
+        level: float | None = None
         if source is Source.PLC:
             pcm, source = self._conceal(sources.samples, dtx=observation.dtx)
         else:
@@ -306,7 +307,8 @@ class PlayoutEngine:
                 if source is Source.DRED and sources.silent:
                     self._pause = True
                 else:
-                    pcm, self._pause = self._concealer.heard(pcm)
+                    level = level_dbov(pcm)
+                    pcm, self._pause = self._concealer.heard(pcm, level)
         self._excess = None
         if sources.own is not None:
             self._excess = observation.delay - decision.target_delay
@@ -318,7 +320,7 @@ class PlayoutEngine:
         self._waited = 0
         self.statistics.samples_by_source[source] += sources.samples
         pcm, action = self._stretch(pcm, decision)
-        self._record(at, sources, observation, decision._replace(action=action), source, pcm)
+        self._record(at, sources, observation, decision._replace(action=action), source, pcm, level)
         self._append(pcm)
 
     def _decode(self, sources: FrameSources, source: Source) -> Pcm:
@@ -373,6 +375,7 @@ class PlayoutEngine:
         decision: Decision,
         source: Source,
         pcm: Pcm,
+        level: float | None = None,
     ) -> None:
         if self._on_trace is None:
             return
@@ -389,6 +392,6 @@ class PlayoutEngine:
                 media=consumed,
                 delay_ms=1000.0 * observation.delay,
                 target_ms=1000.0 * decision.target_delay,
-                level_dbov=level_dbov(pcm),
+                level_dbov=level_dbov(pcm) if level is None else level,
             )
         )
