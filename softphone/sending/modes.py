@@ -21,6 +21,8 @@ _LBRR: Final = Means.LBRR
 _DRED: Final = Means.DRED
 _BOTH: Final = Means.LBRR | Means.DRED
 _COPIES: Final = Means.LBRR | Means.RED
+_RED: Final = Means.RED
+"""For a peer that decodes neither LBRR nor DRED."""
 
 
 def none(network: NetworkEstimate, config: SendingConfig) -> tuple[Means, ...]:
@@ -53,13 +55,13 @@ def auto(network: NetworkEstimate, config: SendingConfig) -> tuple[Means, ...]:
     if network.state is NetworkState.UNKNOWN:
         return (_BOTH, _DRED, _LBRR) if roomy else (_DRED, _LBRR)
     if not (network.bursty or network.high):
-        return (_BOTH, _LBRR, _DRED) if roomy and network.moderate else (_LBRR, _DRED)
+        return (_BOTH, _LBRR, _DRED, _RED) if roomy and network.moderate else (_LBRR, _DRED, _RED)
     long = network.mean_burst is not None and network.mean_burst > tuning.long_burst
     if long and config.bitrate < tuning.long_burst_both_from_bps:
         roomy = False
     if roomy and network.moderate:
-        return (_BOTH, _DRED, _COPIES, _LBRR)
-    return (_DRED, _COPIES, _LBRR)
+        return (_BOTH, _DRED, _COPIES, _RED, _LBRR)
+    return (_DRED, _COPIES, _RED, _LBRR)
 
 
 MODES: Final[dict[str, Mode]] = {"auto": auto, "none": none, "lbrr": lbrr, "dred": dred, "both": both}

@@ -14,7 +14,14 @@ __all__ = ["PlanRecord", "RedundancyPlanner"]
 
 _HISTORY: Final = 1000
 # Weakest first.
-_STRENGTH: Final = (Means.NONE, Means.LBRR, Means.LBRR | Means.RED, Means.DRED, Means.LBRR | Means.DRED)
+_STRENGTH: Final = (
+    Means.NONE,
+    Means.LBRR,
+    Means.RED,
+    Means.LBRR | Means.RED,
+    Means.DRED,
+    Means.LBRR | Means.DRED,
+)
 # What an unknown network is taken to be.
 _ASSUMED_LOSS: Final = 0.20
 _ASSUMED_BURST: Final = 5.0
