@@ -153,35 +153,6 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
         assert alice.finish() in (0, 128 + signal.SIGINT)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (
-            ("call", "127.0.0.1", "--input", "gramophone", "--output", "null"),
-            1,
-            "no kind of audio 'gramophone'",
-        ),
-        (("call", "127.0.0.1", "--input", "file:/nowhere/a.wav", "--output", "null"), 1, "/nowhere/a.wav"),
-        (("call", "127.0.0.1", "--policy", "bogus"), 1, "no playout policy 'bogus'"),
-        (("call", "127.0.0.1", "--udp-ports", "x"), 1, "no range of ports"),
-        (("call", "127.0.0.1", "--duration", "-1"), 1, "--duration"),
-        (("call", "a@b"), 1, "no user name"),
-        (("listen", *QUIET_AUDIO), 1, "--auto-answer"),
-        (("listen", *QUIET_AUDIO, "--auto-answer", "--token", "x"), 1, "a token has"),
-        (("call",), 2, "required"),
-        (("bogus",), 2, "invalid choice"),
-    ],
-)
-def test_mistakes_are_told_in_one_sentence(arguments: tuple[str, ...], code: int, sentence: str) -> None:
-    with Command(*arguments) as command:
-        assert command.finish() == code
-        assert sentence in command.errors
-        assert "Traceback" not in command.errors
-        if code == 1:
-            assert command.errors.count("\n") == 1
-            assert command.errors.startswith("softphone: ")
-
-
 def test_an_unknown_sound_card(tmp_path: Path) -> None:
     missing = missing_for_virtual_audio()
     if missing is not None:
