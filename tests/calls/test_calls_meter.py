@@ -79,7 +79,8 @@ def test_the_repaired_share() -> None:
                 silent_for=4.0,
                 muted=True,
             ),
-            "62:05 | delay 140 ms | loss 20 % | repaired 90 % | sending LBRR+DRED | nothing heard for 4 s | MUTED",
+            "62:05 | delay 140 ms | loss 20 % | repaired 90 % | sending LBRR+DRED "
+            "| nothing heard for 4 s | MUTED",
         ),
         (
             CallStatistics(duration=60.0, plan=RedundancyPlan(48_000, 20)),
