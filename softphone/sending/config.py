@@ -79,7 +79,7 @@ class SendingConfig:
     complexity: int = 9
     """Encoder complexity, 0..10."""
     dtx: bool = False
-    """Send nothing while nobody speaks (RFC 7587, section 3.1.3)."""
+    """Announce silence, then send nothing while nobody speaks (RFC 7587, section 3.1.3)."""
     peer_fec: bool = True
     """The peer's decoder uses LBRR (``useinbandfec`` wasn't refused)."""
     peer_dred_ms: int = 1040

@@ -63,6 +63,7 @@ class SendingPipeline:
         self._timestamp = 0
         self._expected: float | None = None
         self._was_muted = False
+        self._silent = False
         self._configure(config)
 
     @property
@@ -191,7 +192,10 @@ class SendingPipeline:
         statistics.frames_encoded += 1
         statistics.muted_frames += int(self._was_muted)
         statistics.seconds += audio.size / OPUS_CLOCK_RATE
-        if len(packet) <= _DTX_BYTES and self._encoder.dtx:
+        silent = len(packet) <= _DTX_BYTES and self._encoder.dtx
+        announced, self._silent = self._silent, silent
+        # The first packet of silence is sent: it tells the receiver that nothing is lost.
+        if silent and announced:
             statistics.packets_suppressed += 1
             self._packetizer.pause()
             return None
