@@ -7,6 +7,7 @@ them go single-producer queues; no lock is held while libopus works.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,18 @@ from typing import Any
 from softphone.audio.drift import DriftCorrector
 from softphone.audio.stream import AudioSink, AudioSource, Pcm, Render
 from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, TraceRecord
+from softphone.playout.delay import WindowMinimum
 from softphone.recording.recorder import Recorder
 from softphone.rtp.packet import RtpPacket, RtpPayload
 from softphone.sending import NetworkReport, SendingConfig, SendingPipeline
 from softphone.webrtc import NegotiatedAudio, Peer
 
 __all__ = ["MediaConfig", "MediaSession"]
+
+_LEAD_WINDOW = 10.0
+"""Seconds over which the shortest time from asking for audio to hearing it is looked for."""
+_SETTLING = 0.5
+"""Seconds that a device needs to fill its buffers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class MediaSession:
         self._outcomes: deque[bool] = deque()
         self._late = 0
         self._path_delay = float("inf")
+        self._lead = WindowMinimum(_LEAD_WINDOW)
+        self._playing_since: float | None = None
         self._running = False
 
     @property
@@ -186,9 +195,24 @@ class MediaSession:
     def _render(self, samples: int, playout: float) -> Pcm:
         while self._arrivals:
             self._engine.insert(*self._arrivals.popleft())
-        pcm = self._engine.pull(playout, samples)
+        pcm = self._engine.pull(self._needed(playout), samples)
         self._recorder.on_heard(pcm, playout)
         return pcm
+
+    def _needed(self, playout: float) -> float:
+        """When audio that will be heard at ``playout`` is needed, seconds.
+
+        Audio is asked for ahead of its time by the latency of the device, in which no packet
+        can be waited for any more. The latency is the shortest time from asking to hearing,
+        once the device's buffers have filled.
+        """
+        now = time.monotonic()
+        lead = playout - now
+        if self._playing_since is None:
+            self._playing_since = now
+        if now - self._playing_since >= _SETTLING:
+            lead = self._lead.add(now, lead)
+        return playout - max(0.0, lead)
 
     def _on_trace(self, record: TraceRecord) -> None:
         if record.action is not Action.SKIP:
