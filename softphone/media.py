@@ -24,10 +24,8 @@ from softphone.webrtc import NegotiatedAudio, Peer
 
 __all__ = ["MediaConfig", "MediaSession"]
 
-_LEAD_WINDOW = 10.0
-"""Seconds over which the shortest time from asking for audio to hearing it is looked for."""
-_SETTLING = 0.5
-"""Seconds that a device needs to fill its buffers."""
+_LEAD_WINDOW = 2.0
+"""Seconds over which the latency of the device is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +89,7 @@ class MediaSession:
         self._outcomes: deque[bool] = deque()
         self._late = 0
         self._path_delay = float("inf")
-        self._lead = WindowMinimum(_LEAD_WINDOW)
-        self._playing_since: float | None = None
+        self._shortest = WindowMinimum(_LEAD_WINDOW)
         self._running = False
 
     @property
@@ -203,16 +200,11 @@ class MediaSession:
         """When audio that will be heard at ``playout`` is needed, seconds.
 
         Audio is asked for ahead of its time by the latency of the device, in which no packet
-        can be waited for any more. The latency is the shortest time from asking to hearing,
-        once the device's buffers have filled.
+        can be waited for any more. The longest such lead of late is taken for the latency:
+        so nothing counts as waited for that could not be.
         """
         now = time.monotonic()
-        lead = playout - now
-        if self._playing_since is None:
-            self._playing_since = now
-        if now - self._playing_since >= _SETTLING:
-            lead = self._lead.add(now, lead)
-        return playout - max(0.0, lead)
+        return playout - max(0.0, -self._shortest.add(now, now - playout))
 
     def _on_trace(self, record: TraceRecord) -> None:
         if record.action is not Action.SKIP:

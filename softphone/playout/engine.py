@@ -8,6 +8,7 @@ Each step spends the next frame of media, or decides not to: what could it be ma
 (`decoding`, `concealment`), make longer or shorter (`stretch`), leave a record (`trace`).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,7 +34,7 @@ from softphone.playout.policy import (
 )
 from softphone.playout.sources import FrameSources, find_sources
 from softphone.playout.statistics import PlayoutStatistics
-from softphone.playout.stretch import TimeStretcher
+from softphone.playout.stretch import MAX_LAG, TimeStretcher
 from softphone.playout.trace import TraceRecord
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
 
@@ -319,7 +320,7 @@ class PlayoutEngine:
         self._buffer.drop_before(self._position)
         self._waited = 0
         self.statistics.samples_by_source[source] += sources.samples
-        pcm, action = self._stretch(pcm, decision)
+        pcm, action = self._stretch(pcm, observation, decision)
         self._record(at, sources, observation, decision._replace(action=action), source, pcm, level)
         self._append(pcm)
 
@@ -343,7 +344,7 @@ class PlayoutEngine:
         self.statistics.silent_concealed_samples += samples if source is Source.CNG else 0
         return pcm, source
 
-    def _stretch(self, pcm: Pcm, decision: Decision) -> tuple[Pcm, Action]:
+    def _stretch(self, pcm: Pcm, observation: Observation, decision: Decision) -> tuple[Pcm, Action]:
         """Carry out `STRETCH` and `COMPRESS` where the audio allows it."""
         stretcher, pause = self._stretcher, self._pause
         action = Action.PLAY
@@ -351,7 +352,9 @@ class PlayoutEngine:
             pause or decision.effort is not Effort.PAUSES
         ):
             change = stretcher.stretch if decision.action is Action.STRETCH else stretcher.compress
-            pcm, added = change(pcm, pause=pause, effort=decision.effort)
+            error = abs(observation.delay - decision.target_delay) * OPUS_CLOCK_RATE
+            wanted = min(MAX_LAG, int(error)) if math.isfinite(error) else MAX_LAG
+            pcm, added = change(pcm, pause=pause, effort=decision.effort, wanted=wanted)
             self.statistics.inserted_samples_for_deceleration += max(0, added)
             self.statistics.removed_samples_for_acceleration += max(0, -added)
             action = decision.action if added else Action.PLAY

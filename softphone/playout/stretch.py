@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from softphone.playout.policy import Effort
 
-__all__ = ["Stretched", "TimeStretcher"]
+__all__ = ["MAX_LAG", "Stretched", "TimeStretcher"]
 
 Pcm = NDArray[np.float32]
 
 _MIN_LAG = 120
 """2.5 ms: a pitch of 400 Hz."""
-_MAX_LAG = 720
+MAX_LAG = 720
 """15 ms: a pitch of 67 Hz."""
 _OVERLAP = 240
 """5 ms of cross-fade."""
@@ -52,29 +52,34 @@ class TimeStretcher:
         else:
             self._history = np.concatenate((self._history, pcm))[-_OVERLAP:]
 
-    def compress(self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH) -> Stretched:
+    def compress(
+        self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH, wanted: int = MAX_LAG
+    ) -> Stretched:
         """Remove one period, 2.5-15 ms, from a frame of at least 10 ms.
 
-        In a ``pause`` always about as much as fits; in speech only what ``effort`` allows.
+        In a ``pause`` about ``wanted`` samples, as far as they fit; in speech only what
+        ``effort`` allows, and no period so long that the error would grow by it.
         """
-        lag, likeness, overlap = self._lag(pcm, pause, effort)
+        lag, likeness, overlap = self._lag(pcm, pause, effort, wanted)
         if not lag:
             return Stretched(pcm, 0)
         joint = _cross_fade(pcm[:overlap], pcm[lag : lag + overlap], likeness)
         return Stretched(np.concatenate((joint, pcm[lag + overlap :])), -lag)
 
-    def stretch(self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH) -> Stretched:
+    def stretch(
+        self, pcm: Pcm, *, pause: bool, effort: Effort = Effort.SPEECH, wanted: int = MAX_LAG
+    ) -> Stretched:
         """Insert one period, 2.5-15 ms, into a frame of at least 10 ms; see `compress`."""
-        lag, likeness, overlap = self._lag(pcm, pause, effort)
+        lag, likeness, overlap = self._lag(pcm, pause, effort, wanted)
         if not lag:
             return Stretched(pcm, 0)
         joint = _cross_fade(pcm[lag : lag + overlap], pcm[:overlap], likeness)
         return Stretched(np.concatenate((pcm[:lag], joint, pcm[overlap:])), lag)
 
-    def _lag(self, pcm: Pcm, pause: bool, effort: Effort) -> tuple[int, float, int]:
+    def _lag(self, pcm: Pcm, pause: bool, effort: Effort, wanted: int) -> tuple[int, float, int]:
         """Best lag in samples (0: none), the likeness there (-1..1), and the overlap."""
         overlap = min(_OVERLAP, pcm.size // 4)
-        longest = min(_MAX_LAG, pcm.size - overlap)
+        longest = min(MAX_LAG, pcm.size - overlap, wanted if pause else 2 * wanted)
         rested = pause or effort is Effort.URGENT or self._untouched >= _REST
         self._untouched += pcm.size
         if longest <= _MIN_LAG or not rested:

@@ -76,6 +76,22 @@ def test_pauses_give_and_take_much(action: str, sign: int) -> None:
     assert np.std(out) == pytest.approx(np.std(noise), rel=0.05)
 
 
+@pytest.mark.parametrize(("wanted", "most"), [(200, 200), (400, 400), (720, 720), (100, 0)])
+def test_a_pause_changes_by_no_more_than_wanted(wanted: int, most: int) -> None:
+    noise = np.random.default_rng(4).normal(0, 0.001, 960).astype(np.float32)
+    removed = -TimeStretcher().compress(noise, pause=True, wanted=wanted).added
+    assert 0.6 * most <= removed <= most
+
+
+def test_speech_is_left_alone_when_a_period_is_much_more_than_wanted() -> None:
+    vowel = voiced(100.0, 0.04)  # a period of 480 samples
+    for wanted, removed in ((480, 480), (300, 480), (180, 0)):
+        stretcher = TimeStretcher()
+        stretcher.push(vowel[:960])
+        result = stretcher.compress(vowel[960:], pause=False, wanted=wanted)
+        assert -result.added == pytest.approx(removed, abs=5)
+
+
 def test_frames_of_10_ms() -> None:
     out, added = process(voiced(210.0), "compress", frame=480)
     assert added < -2_500
