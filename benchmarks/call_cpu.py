@@ -172,10 +172,10 @@ def call(kind: str, seconds: float) -> float:
         for role in ("offer", "answer")
     ]
     offerer, answerer = ends
-    assert offerer.stdin and offerer.stdout and answerer.stdin and answerer.stdout
-    for source, target in ((offerer.stdout, answerer.stdin), (answerer.stdout, offerer.stdin)):
-        target.write(source.readline())
-        target.flush()
+    for source, target in ((offerer, answerer), (answerer, offerer)):
+        if source.stdout and target.stdin:
+            target.stdin.write(source.stdout.readline())
+            target.stdin.flush()
     shares = [json.loads(end.stdout.readline())["cpu"] for end in ends if end.stdout]
     for end in ends:
         end.communicate(timeout=20)
@@ -184,7 +184,9 @@ def call(kind: str, seconds: float) -> float:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="measured in each call")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--end", help=argparse.SUPPRESS)

@@ -50,7 +50,9 @@ def rows(summary: CallSummary) -> dict[str, str]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--input", type=Path, default=sample_speech())
     parser.add_argument("--trace", type=Path, help="default: a bursty one of 20 %%, made here")
     parser.add_argument("--policy", default="fixed")

@@ -104,7 +104,10 @@ def run(job: Job) -> Outcome:
 
 def table(outcomes: Iterable[Outcome]) -> str:
     """The means per setting as a Markdown table."""
-    rows = ["| setting | calls | lost % | repaired % | PLCMOS | delay ms | kb/s |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| setting | calls | lost % | repaired % | PLCMOS | delay ms | kb/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for setting, group in itertools.groupby(outcomes, key=lambda outcome: outcome.setting):
         calls = list(group)
         shares = np.array([(c.lost, c.repaired, c.score, c.delay_ms, c.kbps) for c in calls])
@@ -120,8 +123,12 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--speech", type=Path, help="folder of WAV or FLAC clips (default: the shipped sample)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--speech", type=Path, help="folder of WAV or FLAC clips (default: the shipped sample)"
+    )
     parser.add_argument("--traces", type=Path, help="folder of trace CSV files (default: generated)")
     parser.add_argument("--match", default="", help="only traces whose name contains this")
     parser.add_argument("--clips", type=int, default=0, help="at most so many clips (0: all)")

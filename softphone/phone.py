@@ -32,7 +32,7 @@ from softphone.call import Call, CallConfig
 from softphone.errors import ConfigError, MediaFileError, RemoteProtocolError
 from softphone.media import MediaConfig
 from softphone.playout import PlayoutConfig, playout_policies
-from softphone.recording import CallRecorder, RecordedCall, Recorder, recording_directory
+from softphone.recording import RecordedCall, Recorder, recorders, recording_directory
 from softphone.sending import MODES, SendingConfig
 from softphone.signaling import (
     CallEndedError,
@@ -82,6 +82,8 @@ class PhoneConfig:
     """STUN and TURN servers; none by default."""
     record: Path | None = None
     """Each call is recorded into a folder of its own below this one."""
+    recorder: str = "files"
+    """What records: a name in :data:`softphone.recording.recorders`."""
     connect_timeout: float = 20.0
     """From the answer until audio can flow, seconds."""
     media_timeout: float = 10.0
@@ -99,6 +101,7 @@ class PhoneConfig:
         if not 0.03 <= self.max_delay <= 10.0:
             raise ConfigError(f"the largest delay must be 30 to 10000 ms, not {self.max_delay * 1000:g}")
         playout_policies.load(self.policy)
+        recorders.load(self.recorder)
         media = MediaConfig(
             SendingConfig(bitrate=self.bitrate, mode=self.redundancy),
             PlayoutConfig(policy=self.policy, max_delay=self.max_delay),
@@ -246,7 +249,8 @@ class Phone:
             payload_types=peer.negotiated.receive_payload_types,
             negotiated=asdict(peer.negotiated),
         )
-        return await asyncio.to_thread(CallRecorder, recording_directory(self.config.record), recorded)
+        recorder = recorders.load(self.config.recorder)
+        return await asyncio.to_thread(recorder, recording_directory(self.config.record), recorded)
 
     def _forget(self, call: Call) -> None:
         self._calls.discard(call)

@@ -37,7 +37,7 @@ examples:
   softphone demo
   softphone demo --input speech.wav --network loss=30,burst=5,delay=60
   softphone demo --network trace=lte.csv --policy fixed --max-delay 160
-  softphone demo --live --seconds 30        # hear yourself through a bad network; use a headset
+  softphone demo --live --seconds 30        # hear yourself through it; use a headset
 """
 
 

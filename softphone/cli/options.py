@@ -8,6 +8,7 @@ from pathlib import Path
 from softphone.errors import ConfigError
 from softphone.phone import PhoneConfig
 from softphone.playout import playout_policies
+from softphone.recording import recorders
 from softphone.sending import MODES
 from softphone.webrtc import IceServer
 
@@ -46,6 +47,12 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
     audio.add_argument(
         "--record", type=Path, metavar="DIR", help="record what was said and heard, a new folder each call"
     )
+    audio.add_argument(
+        "--recorder",
+        default="files",
+        metavar="NAME",
+        help=f"what records: {', '.join(recorders.names())} (default files)",
+    )
 
     quality = parser.add_argument_group("quality")
     quality.add_argument(
@@ -80,7 +87,8 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
         "--bind-address",
         action="append",
         metavar="IP",
-        help="send and receive audio on this address only; may be repeated (default: all but loopback)",
+        help="send and receive audio on this address only; may be repeated "
+        "(default: all but loopback, or loopback on a machine that has nothing else)",
     )
     network.add_argument("--udp-ports", metavar="A-B", help="UDP ports for audio (default: any)")
     network.add_argument("--stun", metavar="HOST[:PORT]", help="ask this server for your public address")
@@ -109,6 +117,7 @@ def phone_config(args: argparse.Namespace) -> PhoneConfig:
         ports=_port_range(args.udp_ports) if args.udp_ports else None,
         servers=tuple(_servers(args)),
         record=args.record,
+        recorder=args.recorder,
     )
 
 

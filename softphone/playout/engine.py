@@ -23,6 +23,7 @@ from softphone.playout.decoding import FrameDecoder
 from softphone.playout.delay import RepairWatch, TransitClock
 from softphone.playout.depacketizer import Depacketizer
 from softphone.playout.frames import Action, BufferedFrame, Source
+from softphone.playout.guard import GuardedPolicy
 from softphone.playout.policy import (
     Arrival,
     Decision,
@@ -82,9 +83,10 @@ class PlayoutEngine:
         """
         self.config = config or PlayoutConfig()
         self.statistics = PlayoutStatistics()
-        self.policy = policy or playout_policies.load(self.config.policy)(
+        chosen = policy or playout_policies.load(self.config.policy)(
             PolicyConfig(max_delay=self.config.max_delay)
         )
+        self._policy = GuardedPolicy(chosen, self.statistics)
         self._on_trace = on_trace
         self._depacketizer = Depacketizer(self.config.payload_types, self.statistics)
         self._decoder = FrameDecoder(self.config.decoder_complexity)
@@ -134,7 +136,7 @@ class PlayoutEngine:
         for received in self._depacketizer.receive(packet, arrival):
             if received.restarted:
                 self._decoder.reset()
-                self.policy.reset()
+                self._policy.reset()
                 self._begin_stream()
             for frame in received.frames:
                 if frame.redundancy:
@@ -147,7 +149,7 @@ class PlayoutEngine:
         self._last_arrival = frame.arrival
         self._reach = frame.dred_reach
         late = self._position is not None and frame.timestamp < self._position
-        self.policy.on_arrival(
+        self._policy.on_arrival(
             Arrival(
                 at=frame.arrival,
                 timestamp=frame.timestamp,
@@ -160,7 +162,7 @@ class PlayoutEngine:
             )
         )
         for delay in self._repairs.update(frame, relative_delay):
-            self.policy.on_repair(delay)
+            self._policy.on_repair(delay)
         self._hold(frame)
 
     def _hold(self, frame: BufferedFrame) -> None:
@@ -195,7 +197,7 @@ class PlayoutEngine:
             self._position = sources.next.timestamp
             return
         observation = self._observe(at, sources)
-        decision = self._mask(self.policy.decide(observation), observation)
+        decision = self._mask(self._policy.decide(observation), observation)
         if decision.action is Action.SKIP:
             self._skip(at, sources, observation, decision)
         elif decision.action is Action.WAIT:
@@ -210,7 +212,7 @@ class PlayoutEngine:
             return False
         # Start on the last step that does not exceed the delay: a later one is no safer.
         step = _WAIT_SAMPLES / OPUS_CLOCK_RATE
-        start_delay = max(0.0, self._limit(self.policy.start_delay, first))
+        start_delay = max(0.0, self._limit(self._policy.start_delay, first))
         if self._transit.delay(first.timestamp, at) + step <= start_delay:
             return False
         self._position = first.timestamp

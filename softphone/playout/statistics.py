@@ -59,6 +59,8 @@ class PlayoutStatistics:
     """Media (for waiting: audio) by what it was made of."""
     actions_masked: int = 0
     """Decisions of the policy that were impossible and replaced."""
+    policy_failures: int = 0
+    """Exceptions out of the policy; after the first one `histogram` plays on."""
     decode_errors: int = 0
     """Packets in the buffer that libopus refused."""
 

@@ -15,10 +15,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from softphone.audio.stream import SAMPLE_RATE
 from softphone.errors import ConfigError
 from softphone.playout.frames import Source
 from softphone.playout.trace import TraceRecord
+from softphone.rtp.packet import OPUS_CLOCK_RATE as SAMPLE_RATE
 
 __all__ = [
     "DelayStatistics",

@@ -181,6 +181,27 @@ def test_a_bad_policy_sounds_bad_and_breaks_nothing() -> None:
     assert len(played) > 0.5 * len(arrived)
 
 
+@pytest.mark.parametrize("where", ["decide", "on_arrival", "on_repair", "start_delay", "reset"])
+def test_histogram_takes_over_from_a_policy_that_raises(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(HistogramPolicy):
+        pass
+
+    def fail(*_: object) -> float:
+        raise ZeroDivisionError("not my day")
+
+    policy = Broken(PolicyConfig(max_delay=0.3))
+    setattr(Broken, where, property(fail) if where == "start_delay" else fail)
+    receiver = Receiver(policy, max_delay=0.3)
+    arrivals = receiver.steady(100, lost={30, 31})
+    if where == "reset":  # called when the sender begins anew
+        receiver.run(arrivals, 2.2, make=lambda i: receiver.packet(i, ssrc=1 if i < 50 else 2))
+    else:
+        receiver.run(arrivals, 2.2)
+    assert receiver.engine.statistics.policy_failures == 1
+    assert receiver.sources().count("regular") >= 96
+    assert caplog.text.count("histogram plays on") == 1
+
+
 def test_policies_are_found_by_name() -> None:
     assert {"fixed", "histogram"} <= set(playout_policies.names())
     assert playout_policies.load("fixed") is FixedPolicy
