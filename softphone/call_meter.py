@@ -9,7 +9,7 @@ from softphone.audio.stream import SAMPLE_RATE
 from softphone.call_statistics import CallStatistics, DelayStatistics
 from softphone.media import MediaSession
 from softphone.playout import Source, TraceRecord
-from softphone.playout.engine import CODEC_DELAY
+from softphone.playout.config import CODEC_DELAY
 from softphone.webrtc import Peer
 
 __all__ = ["CallMeter"]

@@ -1,6 +1,7 @@
 """The receive core: from packets with arrival times to audio on the card's clock."""
 
-from softphone.playout.engine import PlayoutConfig, PlayoutEngine
+from softphone.playout.config import PlayoutConfig
+from softphone.playout.engine import PlayoutEngine
 from softphone.playout.frames import Action, Source
 from softphone.playout.policy import (
     Arrival,

@@ -9,8 +9,7 @@ Each step spends the next frame of media, or decides not to: what could it be ma
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from softphone.opus import OpusError
 from softphone.playout.activity import level_dbov
 from softphone.playout.buffer import InsertResult, PacketBuffer
 from softphone.playout.concealment import Concealer
+from softphone.playout.config import CODEC_DELAY, PlayoutConfig
 from softphone.playout.decoding import FrameDecoder
 from softphone.playout.delay import RepairWatch, TransitClock
 from softphone.playout.depacketizer import Depacketizer
@@ -39,32 +39,14 @@ from softphone.playout.stretch import MAX_LAG, TimeStretcher
 from softphone.playout.trace import TraceRecord
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
 
-__all__ = ["CODEC_DELAY", "PlayoutConfig", "PlayoutEngine"]
+__all__ = ["PlayoutEngine"]
 
 Pcm = NDArray[np.float32]
-
-CODEC_DELAY = 312 / OPUS_CLOCK_RATE
-"""Look-ahead of the Opus encoder in the VOIP application, 6.5 ms."""
 
 _WAIT_SAMPLES = 480
 """Audio made in one step of waiting: short, so that a packet is played soon after it comes."""
 
 _DEFAULT_FRAME = 960
-
-
-@dataclass(frozen=True, slots=True)
-class PlayoutConfig:
-    """Settings of one incoming stream."""
-
-    payload_types: Mapping[int, str] = field(default_factory=lambda: {111: "opus", 63: "red"})
-    """Negotiated payload types: ``"opus"`` or ``"red"``."""
-    policy: str = "histogram"
-    """Name of the playout policy."""
-    max_delay: float = 0.5
-    """Largest mouth-to-ear delay the policy may choose, seconds."""
-    decoder_complexity: int = 7
-    """Opus decoder complexity while redundancy takes bits from the speech: 5 and more conceal
-    by neural network, 6 adds the LACE enhancer, 7 NoLACE. Without redundancy at most 5."""
 
 
 class PlayoutEngine:

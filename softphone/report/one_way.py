@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softphone.audio.stream import SAMPLE_RATE, Pcm
-from softphone.playout.engine import CODEC_DELAY
+from softphone.playout.config import CODEC_DELAY
 from softphone.report.call import CallReport
 from softphone.report.summary import (
     BitrateBps,

@@ -13,7 +13,8 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.playout.engine import CODEC_DELAY, PlayoutConfig, PlayoutEngine
+from softphone.playout.config import CODEC_DELAY, PlayoutConfig
+from softphone.playout.engine import PlayoutEngine
 from softphone.playout.frames import Action, Source
 from softphone.playout.policy import PlayoutPolicy
 from softphone.playout.statistics import PlayoutStatistics
