@@ -1,0 +1,138 @@
+"""The policy ``onnx``: a small network that says what each delay will cost."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from softphone.playout import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
+from softphone.playout.policies.control import DelayControl
+from softphone.playout.policies.histogram import HistogramPolicy
+from softphone_onnx_playout.e_model import delay_impairment
+from softphone_onnx_playout.features import TARGETS, FeatureExtractor
+from softphone_onnx_playout.holding import START_DELAY, hold_target
+from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
+
+__all__ = ["OnnxPolicy"]
+
+_log = logging.getLogger(__name__)
+
+
+class OnnxPolicy(PlayoutPolicy):
+    """Chooses the target delay that a learned model expects to be cheapest, at each step anew.
+
+    The model sees the history of the network and the state of the buffer and predicts what
+    the next seconds will cost with each target in concealment, repair and changes of tempo;
+    what each delay costs by itself (ITU-T G.107) is known and added here. While a frame is
+    missing, a target above the present delay means to wait for it.
+
+    A model that can't be loaded, gives a value that is no number, or is slow is given up for
+    the rest of the stream: the policy ``histogram`` takes over. That is logged once.
+    """
+
+    HORIZON = 2.0
+    """Seconds that a choice is taken to last: the commitment that the model was trained for."""
+    DELAY_WEIGHT = 1.0
+    """What delay counts: above 1 for less delay, below for fewer gaps."""
+    INERTIA = 0.1
+    """R·s that a new target must save to replace the present one."""
+    SLOW = 0.002
+    """CPU seconds that one step may take."""
+    SLOW_STEPS = 3
+    """Slow steps in a row after which the model is given up."""
+
+    def __init__(
+        self,
+        config: PolicyConfig,
+        *,
+        model: CostModel | Path | None = None,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """``model``: a model or its file (default: the one shipped); ``clock``: CPU seconds."""
+        super().__init__(config)
+        self.failure: str | None = None
+        """Why the model was given up; None while it is in use."""
+        self.fallbacks = 0
+        """How often the model was given up: 0 or 1."""
+        self._clock = clock
+        self._fallback = HistogramPolicy(config)
+        self._features = FeatureExtractor()
+        self._model: CostModel | None = None
+        self._begin()
+        try:
+            if model is None or isinstance(model, Path):
+                model = _load(model or shipped_model())
+            self._model = model
+        except ModelError as error:
+            self._give_up(str(error))
+
+    @property
+    def start_delay(self) -> float:
+        """60 ms, or what the fallback begins with."""
+        return self._fallback.start_delay if self._model is None else START_DELAY
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._begin()
+        self._features.reset()
+        self._fallback.reset()
+
+    def on_arrival(self, arrival: Arrival) -> None:
+        """Note the delay of a packet, and what was lost before it."""
+        self._fallback.on_arrival(arrival)
+        self._features.on_arrival(arrival)
+
+    def on_repair(self, relative_delay: float) -> None:
+        """Note the delay that a repair needed."""
+        self._fallback.on_repair(relative_delay)
+        self._features.on_repair(relative_delay)
+
+    def decide(self, observation: Observation) -> Decision:
+        """Take the cheapest target and move towards it."""
+        if self._model is not None:
+            began = self._clock()
+            try:
+                target = self._choose(self._model, observation)
+            except ModelError as error:
+                self._give_up(str(error))
+            else:
+                self._watch(self._clock() - began)
+                return hold_target(self._control, observation, target)
+        return self._fallback.decide(observation)
+
+    def _begin(self) -> None:
+        self._control = DelayControl()
+        self._chosen: int | None = None
+        self._slow = 0
+
+    def _choose(self, model: CostModel, observation: Observation) -> float:
+        costs = model.predict(self._features.extract(observation)).astype(np.float64)
+        offset = observation.mouth_to_ear - observation.delay
+        costs += self.DELAY_WEIGHT * self.HORIZON * delay_impairment(TARGETS + offset)
+        possible = TARGETS + offset + observation.frame <= self.config.max_delay
+        possible[0] = True
+        costs[~possible] = np.inf
+        best = int(np.argmin(costs))
+        chosen = self._chosen
+        if chosen is None or not possible[chosen] or costs[chosen] - costs[best] > self.INERTIA:
+            self._chosen = chosen = best
+        return float(TARGETS[chosen])
+
+    def _watch(self, seconds: float) -> None:
+        self._slow = self._slow + 1 if seconds > self.SLOW else 0
+        if self._slow >= self.SLOW_STEPS:
+            self._give_up(f"the model needs {1000 * seconds:.1f} ms a step")
+
+    def _give_up(self, why: str) -> None:
+        self._model = None
+        self.failure = why
+        self.fallbacks += 1
+        _log.warning("playout goes on with the histogram policy: %s", why)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> PlayoutModel:
+    return PlayoutModel(path)

@@ -1,0 +1,91 @@
+"""One round of teaching: somebody drives, the teacher says what each choice would have cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.playout import Observation, PolicyConfig
+from softphone_onnx_playout.e_model import delay_impairment
+from softphone_onnx_playout.features import TARGETS
+from softphone_onnx_playout.model import CostModel
+from softphone_onnx_playout.policy import OnnxPolicy
+from softphone_onnx_playout.training.network_call import NetworkCall
+from softphone_onnx_playout.training.simulator import Simulator
+from softphone_onnx_playout.training.speech import FRAME
+from softphone_onnx_playout.training.teacher import Teacher, Visit
+
+__all__ = ["Lesson", "collect"]
+
+_EPISODE = 60
+"""Mean number of steps that a random target is kept."""
+_KEPT = 0.5
+"""Share of the ordinary steps that are learned from; steps with something missing all are."""
+_END = 100
+"""Last frames of a call, whose cost-to-go is cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one call teaches; n steps."""
+
+    features: NDArray[np.float32]
+    """Shape (n, features)."""
+    labels: NDArray[np.float32]
+    """Shape (n, targets): cost of committing to each target above what its delay alone costs,
+    less the mean over the targets, R·s."""
+
+
+class _Explorer:
+    """A model that now and then wants a random target for a while; notes what it was shown."""
+
+    def __init__(self, student: CostModel | None, share: float, rng: np.random.Generator) -> None:
+        self._student, self._share, self._rng = student, share, rng
+        self._left = 0
+        self._wanted: int | None = None
+        self.seen: list[NDArray[np.float32]] = []
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.seen.append(features)
+        if self._left <= 0:
+            self._left = 1 + int(self._rng.exponential(_EPISODE))
+            explore = self._student is None or self._rng.random() < self._share
+            self._wanted = int(self._rng.integers(len(TARGETS))) if explore else None
+        self._left -= 1
+        if self._wanted is None and self._student is not None:
+            return self._student.predict(features)
+        costs = np.full(len(TARGETS), 1e6, np.float32)
+        costs[self._wanted or 0] = 0.0
+        return costs
+
+
+def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore: float = 0.25) -> Lesson:
+    """Let a student (None: chance) drive through a call and have every step marked.
+
+    ``explore``: share of the episodes in which chance drives anyway.
+    """
+    rng = np.random.default_rng((seed, 0xD466))
+    explorer = _Explorer(student, explore, rng)
+    visits: list[Visit] = []
+    offsets: list[float] = []
+    missing: list[bool] = []
+
+    def note(frame: int, observation: Observation) -> None:
+        offset = observation.mouth_to_ear - observation.delay
+        visits.append(Visit(frame, observation.now - frame * FRAME, observation.concealed))
+        offsets.append(offset)
+        missing.append(observation.missing)
+
+    policy = OnnxPolicy(PolicyConfig(), model=explorer, clock=lambda: 0.0)
+    Simulator(call, policy, on_step=note).run()
+    kept = np.array(missing) | (rng.random(len(visits)) < _KEPT)
+    kept &= np.array([visit.frame < call.frames - _END for visit in visits])
+    rows = np.flatnonzero(kept)
+    labels = Teacher(call).label([visits[row] for row in rows])
+    alone = OnnxPolicy.HORIZON * delay_impairment(np.array(offsets)[rows, None] + TARGETS[None, :])
+    labels = (labels - alone).astype(np.float32)
+    labels -= labels.mean(axis=1, keepdims=True)
+    return Lesson(
+        np.array([explorer.seen[row] for row in rows], np.float32).reshape(len(rows), -1),
+        labels,
+    )

@@ -1,0 +1,143 @@
+"""What a call costs, in R of the E-model times seconds (R·s).
+
+    delay        Id (ITU-T G.107) of each frame's delay from mouth to ear, times its length
+    redundancy   speech made of LBRR or DRED instead of its own packet
+    concealment  speech that nothing could restore, dearer the longer the hole lasts
+    waiting      concealment while the speech itself is still expected: it breaks the flow
+                 but loses no words, a part of the price of concealment
+    skipping     speech passed over: its words are lost, without any guess to be heard
+    tempo        each change of tempo within speech
+
+Everything but the delay counts by the share of the frame in which somebody speaks, with
+a small rest for pauses. The prices are measured (`calibrate`) and lie in ``costs.json``;
+the shares of waiting and skipping and the price of a change of tempo are set here. Waiting
+and then skipping what was waited for sounds the same as concealing it, so the shares add up
+to 1; in the measurements about 0.7 of the price of a hole is its sound and 0.3 its words.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.playout import Action, Source, TraceRecord
+from softphone.playout.config import CODEC_DELAY
+from softphone.rtp.packet import OPUS_CLOCK_RATE
+from softphone_onnx_playout.e_model import delay_impairment
+
+__all__ = ["CallCost", "CostTable", "call_cost"]
+
+
+def _shipped(prefix: str) -> tuple[float, ...]:
+    table = json.loads(resources.files(__package__).joinpath("costs.json").read_text(encoding="utf-8"))
+    return tuple(float(value) for name, value in table.items() if name.startswith(prefix))
+
+
+def _positions() -> tuple[float, ...]:
+    table = json.loads(resources.files(__package__).joinpath("costs.json").read_text(encoding="utf-8"))
+    return tuple(float(name[4:]) / 1000.0 for name in table if name.startswith("plc_"))
+
+
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Prices in R for active speech, that is R·s per second of it."""
+
+    positions: tuple[float, ...] = field(default_factory=_positions)
+    """Where in a run of concealment each price begins, seconds."""
+    concealment: tuple[float, ...] = field(default_factory=lambda: _shipped("plc_"))
+    lbrr: float = field(default_factory=lambda: _shipped("lbrr")[0])
+    dred: float = field(default_factory=lambda: _shipped("dred")[0])
+    waiting_share: float = 0.7
+    """Of the price of concealment."""
+    skipping_share: float = 0.3
+    """Of the price of concealment."""
+    tempo: float = 0.15
+    """R·s for one change of tempo in active speech."""
+    silence: float = 0.03
+    """What a pause counts, as a share of active speech."""
+
+    def conceal(self, run: float) -> float:
+        """Price of concealment after a run of ``run`` seconds of it."""
+        return self.concealment[int(np.searchsorted(self.positions, run + 1e-9, "right")) - 1]
+
+    def weight(self, active: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What frames count, given the share of active speech in each."""
+        return self.silence + (1.0 - self.silence) * active
+
+
+@dataclass(slots=True)
+class CallCost:
+    """Cost of a call in R·s by its parts."""
+
+    seconds: float = 0.0
+    """Media the call had."""
+    delay: float = 0.0
+    redundancy: float = 0.0
+    concealment: float = 0.0
+    waiting: float = 0.0
+    skipping: float = 0.0
+    tempo: float = 0.0
+    mean_delay: float = 0.0
+    """Delay from mouth to ear, mean over the media, seconds."""
+    concealed: float = 0.0
+    """Active speech concealed, waited for, or passed over, seconds."""
+
+    @property
+    def total(self) -> float:
+        """Mean loss of R."""
+        parts = (self.delay, self.redundancy, self.concealment, self.waiting, self.skipping, self.tempo)
+        return sum(parts) / max(self.seconds, 1e-9)
+
+    def per_second(self) -> dict[str, float]:
+        """Each part as a mean loss of R, and the total."""
+        names = [
+            each.name for each in fields(self) if each.name not in ("seconds", "mean_delay", "concealed")
+        ]
+        return {name: getattr(self, name) / max(self.seconds, 1e-9) for name in names} | {"total": self.total}
+
+
+def call_cost(
+    records: Iterable[TraceRecord], active: NDArray[np.float64], costs: CostTable | None = None
+) -> CallCost:
+    """Cost of what the playout core did.
+
+    ``active``: shape (n,), the share of speech in each 10 ms the speaker said, 0..1. Times
+    of the records and media times must count from the same instant, as they do in
+    `softphone.sim.call`.
+    """
+    costs = costs or CostTable()
+    result = CallCost()
+    run = weighted_delay = 0.0
+    for record in records:
+        first = record.timestamp // 480
+        spoken = active[first : first + max(1, record.media // 480)]
+        share = float(spoken.mean()) if spoken.size else 0.0
+        weight = costs.silence + (1.0 - costs.silence) * share
+        media, audio = record.media / OPUS_CLOCK_RATE, record.samples / OPUS_CLOCK_RATE
+        delay = record.time - record.timestamp / OPUS_CLOCK_RATE + CODEC_DELAY
+        result.seconds += media
+        result.delay += media * float(delay_impairment(delay))
+        weighted_delay += media * delay
+        price = costs.conceal(run)
+        if record.action is Action.SKIP:
+            result.skipping += costs.skipping_share * price * weight * media
+            result.concealed += share * media
+        elif record.action is Action.WAIT:
+            result.waiting += costs.waiting_share * price * weight * audio
+            result.concealed += share * audio
+            run += audio
+        elif record.source.is_concealment:
+            result.concealment += price * weight * media
+            result.concealed += share * media
+            run += audio
+        else:
+            run = 0.0
+            rate = {Source.LBRR: costs.lbrr, Source.DRED: costs.dred}.get(record.source, 0.0)
+            result.redundancy += rate * weight * media
+        if record.action in (Action.STRETCH, Action.COMPRESS):
+            result.tempo += costs.tempo * share
+    result.mean_delay = weighted_delay / max(result.seconds, 1e-9)
+    return result

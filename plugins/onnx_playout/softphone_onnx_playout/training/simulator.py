@@ -1,0 +1,259 @@
+"""Playout without audio: the steps of the playout core over a `NetworkCall`, a hundred times faster.
+
+The buffer, the search for sources, the clock of transit times and the watch for repairs
+are those of the core itself; decoding is left out, and the time-stretcher is replaced by
+what it would have done to each frame.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from softphone.playout import (
+    Action,
+    Arrival,
+    Decision,
+    Effort,
+    Observation,
+    PlayoutPolicy,
+    Source,
+    TraceRecord,
+)
+from softphone.playout.buffer import PacketBuffer
+from softphone.playout.config import CODEC_DELAY
+from softphone.playout.delay import RepairWatch, TransitClock
+from softphone.playout.frames import BufferedFrame
+from softphone.playout.sources import FrameSources, find_sources
+from softphone.rtp.packet import OPUS_CLOCK_RATE
+from softphone_onnx_playout.training.network_call import NetworkCall
+from softphone_onnx_playout.training.speech import FRAME
+
+__all__ = ["Simulator"]
+
+_SAMPLES = 960
+_TICK_SAMPLES = 480
+_TICK = 0.010
+_FADE_END = 0.28
+_SHORTEST = 120
+"""Samples of the smallest change of tempo."""
+_PAYLOAD = b"speech"
+
+
+class Simulator:
+    """One run of one policy over one call."""
+
+    def __init__(
+        self,
+        call: NetworkCall,
+        policy: PlayoutPolicy,
+        *,
+        max_delay: float = 0.5,
+        on_step: Callable[[int, Observation], None] | None = None,
+    ) -> None:
+        """``on_step(frame, observation)`` is called before each decision."""
+        self._call, self._policy, self._max_delay, self._on_step = call, policy, max_delay, on_step
+        self._buffer, self._transit, self._repairs = PacketBuffer(), TransitClock(), RepairWatch()
+        self._position: int | None = None
+        self._last_arrival = 0.0
+        self._reach = 0
+        self._waited = self._concealed = 0.0
+        self._pause = True
+        self._untouched = _SAMPLES
+        self._pending = 0
+        self.records: list[TraceRecord] = []
+
+    def run(self) -> list[TraceRecord]:
+        """Play the call to its end."""
+        call = self._call
+        order = [int(k) for k in np.argsort(call.arrival, kind="stable") if np.isfinite(call.arrival[k])]
+        following = 0
+        tick = 0
+        end = call.frames * _SAMPLES
+        while self._position is None or self._position < end:
+            now = tick * _TICK
+            while following < len(order) and call.arrival[order[following]] <= now + 1e-9:
+                self._insert(order[following])
+                following += 1
+            if self._position is None and following == len(order) and self._buffer.first() is None:
+                break
+            while self._pending < _TICK_SAMPLES:
+                if not self._step(now + self._pending / OPUS_CLOCK_RATE):
+                    break
+            self._pending -= _TICK_SAMPLES
+            tick += 1
+        return self.records
+
+    def _insert(self, number: int) -> None:
+        call = self._call
+        at = float(call.arrival[number])
+        frame = BufferedFrame(
+            timestamp=number * _SAMPLES,
+            sequence=number,
+            samples=_SAMPLES,
+            payload=_PAYLOAD,
+            arrival=at,
+            lbrr=bool(call.lbrr[number]),
+            dred_reach=int(call.reach[number]),
+        )
+        for back in range(int(call.copies[number]), 0, -1):
+            stamp = frame.timestamp - back * _SAMPLES
+            if stamp >= 0:
+                self._hold(BufferedFrame(stamp, number - back, _SAMPLES, _PAYLOAD, at, back))
+        delay = self._transit.update(frame.timestamp, at)
+        self._last_arrival, self._reach = at, frame.dred_reach
+        self._policy.on_arrival(
+            Arrival(
+                at=at,
+                timestamp=frame.timestamp,
+                sequence=number,
+                samples=_SAMPLES,
+                relative_delay=delay,
+                late=self._position is not None and frame.timestamp < self._position,
+                lbrr=frame.lbrr,
+                dred_reach=frame.dred_reach / OPUS_CLOCK_RATE,
+            )
+        )
+        for repair in self._repairs.update(frame, delay):
+            self._policy.on_repair(repair)
+        self._hold(frame)
+
+    def _hold(self, frame: BufferedFrame) -> None:
+        if self._position is None or frame.timestamp >= self._position:
+            self._buffer.insert(frame)
+
+    def _mouth_to_ear(self, delay: float) -> float:
+        congestion = self._transit.base - self._transit.floor
+        return delay + congestion + self._call.path_delay + FRAME + CODEC_DELAY
+
+    def _step(self, at: float) -> bool:
+        if self._position is None and not self._start(at):
+            self._pending = _TICK_SAMPLES
+            return False
+        assert self._position is not None
+        number = self._position // _SAMPLES
+        if number >= self._call.frames:
+            self._pending += _TICK_SAMPLES
+            return False
+        sources = find_sources(self._buffer, self._position, _SAMPLES)
+        observation = self._observe(at, sources)
+        if self._on_step is not None:
+            self._on_step(number, observation)
+        decision = self._mask(self._policy.decide(observation), observation)
+        if decision.action is Action.SKIP:
+            self._advance(sources)
+            self._record(at, sources, observation, decision, Source.PLC, 0)
+        elif decision.action is Action.WAIT:
+            source = self._conceal(_TICK_SAMPLES)
+            self._waited += _TICK
+            self._record(at, sources, observation, decision, source, _TICK_SAMPLES)
+        else:
+            self._play(at, sources, observation, decision)
+        return True
+
+    def _start(self, at: float) -> bool:
+        first = self._buffer.first()
+        if first is None:
+            return False
+        start = min(self._policy.start_delay, self._max_delay - self._mouth_to_ear(0.0))
+        if self._transit.delay(first.timestamp, at) + _TICK <= max(0.0, start):
+            return False
+        self._position = first.timestamp
+        return True
+
+    def _observe(self, at: float, sources: FrameSources) -> Observation:
+        position, last = sources.timestamp, self._buffer.last()
+        delay = self._transit.delay(position, at)
+        gap = 0 if sources.own else (None if sources.next is None else sources.next.timestamp - position)
+        return Observation(
+            now=at,
+            frame=FRAME,
+            sources=sources.available(),
+            delay=delay,
+            mouth_to_ear=self._mouth_to_ear(delay),
+            buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
+            contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
+            gap=None if gap is None else gap / OPUS_CLOCK_RATE,
+            since_arrival=max(0.0, at - self._last_arrival),
+            waited=self._waited,
+            concealed=self._concealed,
+            pause=self._pause,
+            dtx=False,
+            reach=self._reach / OPUS_CLOCK_RATE,
+            round_trip=2.0 * self._call.path_delay,
+        )
+
+    def _mask(self, decision: Decision, observation: Observation) -> Decision:
+        action, source = decision.action, decision.source
+        if source not in observation.sources:
+            source = observation.best
+        if action is Action.SKIP and (Source.REGULAR in observation.sources or not observation.gap):
+            action = Action.PLAY
+        if action is Action.WAIT and observation.mouth_to_ear + observation.frame > self._max_delay:
+            action = Action.PLAY
+        return decision._replace(action=action, source=source)
+
+    def _conceal(self, samples: int) -> Source:
+        start, self._concealed = self._concealed, self._concealed + samples / OPUS_CLOCK_RATE
+        return Source.CNG if start >= _FADE_END else Source.PLC
+
+    def _play(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
+        source = decision.source
+        number = sources.timestamp // _SAMPLES
+        if source is Source.PLC:
+            source = self._conceal(_SAMPLES)
+        else:
+            self._concealed = 0.0
+            self._pause = bool(self._call.speech.pause[number])
+        self._waited = 0.0
+        self._advance(sources)
+        added = self._stretched(number, observation, decision)
+        if not added:
+            decision = decision._replace(action=Action.PLAY)
+        self._record(at, sources, observation, decision, source, _SAMPLES + added)
+
+    def _advance(self, sources: FrameSources) -> None:
+        self._position = sources.timestamp + sources.samples
+        self._buffer.drop_before(self._position)
+
+    def _stretched(self, number: int, observation: Observation, decision: Decision) -> int:
+        """Samples that the time-stretcher adds to a frame; negative when it takes them."""
+        if decision.action not in (Action.STRETCH, Action.COMPRESS):
+            return 0
+        effort, pause = decision.effort, self._pause
+        if effort is Effort.PAUSES and not pause:
+            return 0
+        rested = pause or effort is Effort.URGENT or self._untouched >= _SAMPLES
+        self._untouched += _SAMPLES
+        lag = round(float(self._call.speech.lags[number, effort]) * OPUS_CLOCK_RATE)
+        wanted = round(abs(observation.delay - decision.target_delay) * OPUS_CLOCK_RATE)
+        # A pause gives what is wanted, up to its longest lag; a period of speech is what it is.
+        lag = min(lag, wanted) if pause else lag * (lag <= 2 * wanted)
+        if not rested or lag < _SHORTEST:
+            return 0
+        self._untouched = 0
+        return lag if decision.action is Action.STRETCH else -lag
+
+    def _record(
+        self,
+        at: float,
+        sources: FrameSources,
+        observation: Observation,
+        decision: Decision,
+        source: Source,
+        samples: int,
+    ) -> None:
+        self._pending += samples
+        self.records.append(
+            TraceRecord(
+                time=at,
+                timestamp=sources.timestamp,
+                sequence=None,
+                source=source,
+                action=decision.action,
+                samples=samples,
+                media=0 if decision.action is Action.WAIT else sources.samples,
+                delay_ms=1000.0 * observation.delay,
+                target_ms=1000.0 * decision.target_delay,
+                level_dbov=0.0,
+            )
+        )

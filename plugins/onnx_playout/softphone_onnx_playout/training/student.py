@@ -1,0 +1,146 @@
+"""The student: a perceptron with two hidden layers, taught by weighted least squares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone_onnx_playout.features import FEATURES, TARGETS, TENT_AT
+
+__all__ = ["HIDDEN", "SCALE", "Student", "fit"]
+
+HIDDEN = (64, 48)
+"""Widths of the hidden layers."""
+SCALE = 10.0
+"""R·s of one unit of the last layer."""
+_SPREAD_HIDDEN = (32,)
+_LEAST_SPREAD = 0.02
+"""Differences of cost below this, in `SCALE`, are not worth telling apart."""
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """Weights of a trained network; layer k is ``x @ weights[k] + biases[k]``, then max(0, x)."""
+
+    weights: tuple[Matrix, ...]
+    biases: tuple[Matrix, ...]
+
+    def predict(self, features: Matrix) -> Matrix:
+        """Costs of the targets, R·s: shape (..., targets) for features (..., `FEATURES`)."""
+        values = features
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = np.maximum(values @ weight + bias, 0.0)
+        costs: Matrix = (values @ self.weights[-1] + self.biases[-1]) * np.float32(SCALE)
+        return costs
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return sum(each.size for each in (*self.weights, *self.biases))
+
+
+def fit(
+    features: Matrix,
+    labels: Matrix,
+    *,
+    seed: int,
+    epochs: int = 20,
+    batch: int = 1024,
+    held_out: float = 0.1,
+    rate: float = 2e-3,
+) -> tuple[Student, list[tuple[float, float]]]:
+    """Train a student on ``features`` (n, `FEATURES`) and ``labels`` (n, targets; R·s).
+
+    Only differences between targets count. Costs differ by orders of magnitude between a
+    clean network and an outage, and between targets near the present delay and far from it;
+    so a first, smaller network learns how far the cost of each target lies from that of the
+    present delay, and the errors of the student are measured in this unit. The unit follows
+    from the features alone, so the student still learns the mean of what may come.
+
+    The last part ``held_out`` of the samples is not trained on. Returns the student and, per
+    epoch, the mean square errors of both parts in that unit. Needs PyTorch.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    present = features[:, TENT_AT : TENT_AT + len(TARGETS)].argmax(axis=1)
+    relative = (labels - labels[np.arange(len(labels)), present, None]) / np.float32(SCALE)
+    x, y = torch.from_numpy(features), torch.from_numpy(relative)
+    cut = round(len(features) * (1.0 - held_out))
+
+    def spread_loss(output: Any, rows: Any) -> Any:
+        variance = torch.nn.functional.softplus(output) ** 2 + _LEAST_SPREAD**2
+        return (y[rows] ** 2 / variance + torch.log(variance)).mean()
+
+    spread_network = _network(_SPREAD_HIDDEN)
+    _descend(spread_network, x, spread_loss, cut, seed, max(2, epochs // 3), batch, rate)
+    with torch.no_grad():
+        weights = 1.0 / (torch.nn.functional.softplus(spread_network(x)) ** 2 + _LEAST_SPREAD**2)
+
+    def loss(output: Any, rows: Any) -> Any:
+        w = weights[rows]
+        error = output - y[rows]
+        # A constant on all targets changes no choice.
+        error = error - (w * error).sum(1, keepdim=True) / w.sum(1, keepdim=True)
+        return (w * error**2).mean()
+
+    network = _network(HIDDEN)
+    curve = _descend(network, x, loss, cut, seed, epochs, batch, rate)
+    linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    return (
+        Student(
+            tuple(layer.weight.detach().numpy().T.copy() for layer in linear),
+            tuple(layer.bias.detach().numpy().copy() for layer in linear),
+        ),
+        curve,
+    )
+
+
+def _network(hidden: tuple[int, ...]) -> Any:
+    from torch import nn
+
+    widths = (FEATURES, *hidden, len(TARGETS))
+    layers: list[Any] = []
+    for narrow, wide in pairwise(widths):
+        layers += [nn.Linear(narrow, wide), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _descend(
+    network: Any,
+    x: Any,
+    loss: Callable[[Any, Any], Any],
+    cut: int,
+    seed: int,
+    epochs: int,
+    batch: int,
+    rate: float,
+) -> list[tuple[float, float]]:
+    """Train on the first ``cut`` rows; returns the losses of both parts after each epoch."""
+    import torch
+
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
+    steps = epochs * max(1, -(-cut // batch))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    generator = torch.Generator().manual_seed(seed)
+    curve = []
+    for _ in range(epochs):
+        total = 0.0
+        for rows in torch.randperm(cut, generator=generator).split(batch):
+            optimizer.zero_grad()
+            value = loss(network(x[rows]), rows)
+            value.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(value.detach()) * len(rows)
+        unseen = float("nan")
+        if cut < len(x):
+            with torch.no_grad():
+                unseen = float(loss(network(x[cut:]), torch.arange(cut, len(x))))
+        curve.append((total / cut, unseen))
+    return curve

@@ -1,0 +1,308 @@
+"""The teacher: what is best, knowing everything that will come.
+
+Dynamic programming backwards over the frames of a call. The state before a frame is its
+delay, on a grid of 5 ms (all that the playout core does falls on it, near enough), and
+how much was concealed directly before. The choices are those of the playout core: wait
+10 ms, play the frame from its best source as it is, longer or shorter, or pass over it.
+
+Two tables come out of one pass. The cost-to-go of the best choices, V, is the bound that
+no policy can beat. And for each state and each target delay D the cost of *committing* to
+D: the rules of the playout core hold D, and at each frame the commitment ends with a small
+probability; from there on V counts. Only the present step takes the target at its word when
+nothing at all is held; later ones wait a while for what may only be late. A student that
+were taught differences of V alone would learn to need no reserve, since the teacher can
+always build one just in time. The commitment makes a reserve worth what it is worth to
+somebody who cannot see the future.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.playout import Effort
+from softphone.playout.config import CODEC_DELAY
+from softphone.playout.policies.control import DelayControl
+from softphone_onnx_playout.e_model import delay_impairment
+from softphone_onnx_playout.features import TARGETS
+from softphone_onnx_playout.training.cost import CostTable
+from softphone_onnx_playout.training.network_call import NetworkCall
+from softphone_onnx_playout.training.speech import FRAME
+
+__all__ = ["COMMITMENT", "Teacher", "Visit"]
+
+COMMITMENT = 100
+"""Frames that a choice of target is kept on average."""
+
+_PATIENCE = 20
+"""Ticks that a commitment waits, after less than 80 ms of concealment, while nothing is held."""
+_STEP = 0.005
+_TICK = 0.010
+_PER_TICK = 2
+_PER_FRAME = 4
+_RUNS = 5
+"""Runs of concealment told apart: 0 to 4 frames and more."""
+_LEVELS = 120
+_MAX_LAG = 3
+_BASE_WINDOW = 2.0
+_GRACE = 0.060
+"""When the frame is played, after it began, as far as the reference delay is concerned."""
+_NEVER = 1e9
+
+Array = NDArray[np.float64]
+Held = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A state in which a policy had to decide."""
+
+    frame: int
+    delay: float
+    """Since the beginning of the frame, seconds."""
+    concealed: float
+    """Current run of concealment, seconds."""
+
+
+class Teacher:
+    """Solves one call."""
+
+    def __init__(self, call: NetworkCall, costs: CostTable | None = None, *, max_delay: float = 0.5) -> None:
+        self._call = call
+        self._costs = costs or CostTable()
+        need = call.need()
+        fastest = FRAME + call.path_delay
+        self._origin = float(np.floor(fastest / _TICK) * _TICK)
+        """Delay of level 0: phases within a tick of 10 ms are kept."""
+        self._delays = self._origin + _STEP * np.arange(_LEVELS)
+        heard = np.floor(self._delays / _TICK + 1e-6) * _TICK + 1e-6
+        order = np.array([0.0, 0.0, self._costs.lbrr, self._costs.dred])
+        best = np.full((call.frames, _LEVELS), _NEVER)
+        for column in range(need.shape[1]):
+            there = need[:, column, None] <= heard[None, :]
+            best = np.where(there, np.minimum(best, order[column]), best)
+        self._source = best
+        """Price of the best source at each level; `_NEVER` when there is none. (n, levels)"""
+        self._own = need[:, 0, None] <= heard[None, :]
+        start = np.arange(call.frames) * FRAME
+        after = np.append(np.minimum.accumulate(call.arrival[::-1])[::-1][1:], np.inf)
+        self._later = (after - start)[:, None] <= heard[None, :]
+        self._first = _first_level(best < _NEVER)
+        self._first_held = _first_level((best < _NEVER) | self._later)
+        weight = self._costs.weight(call.speech.active)
+        self._weight = weight
+        self._waiting_weight = 0.5 * (weight + np.append(weight[:1], weight[:-1]))
+        self._conceal = np.array([self._costs.conceal(run * FRAME) for run in range(_RUNS)])
+        self._delay_cost = FRAME * delay_impairment(self._delays + CODEC_DELAY)
+        self._last_wait = int(np.sum(self._delays + CODEC_DELAY + FRAME <= max_delay))
+        """First level at which the core waits no longer."""
+        self._base = _reference(call)
+
+    def bound(self) -> float:
+        """Mean loss of R of the best choices, seeing everything, from the best start."""
+        value, _ = self._solve([])
+        return float(value.min()) / (self._call.frames * FRAME)
+
+    def label(self, visits: list[Visit]) -> NDArray[np.float32]:
+        """Cost of committing to each target in each state, R·s; shape (visits, targets)."""
+        return self._solve(visits, committed=True)[1]
+
+    def _solve(self, visits: list[Visit], *, committed: bool = False) -> tuple[Array, NDArray[np.float32]]:
+        value = np.zeros((_RUNS, _LEVELS))
+        held = np.zeros((_RUNS, len(TARGETS) * _LEVELS), np.float32)
+        labels = np.zeros((len(visits), len(TARGETS)), np.float32)
+        at: dict[int, list[int]] = {}
+        for index, visit in enumerate(visits):
+            at.setdefault(visit.frame, []).append(index)
+        for frame in range(self._call.frames - 1, -1, -1):
+            if committed:
+                ended = np.tile(value.astype(np.float32), (1, len(TARGETS)))
+                held = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))
+                for index in at.get(frame, ()):
+                    run, level = self._state(visits[index])
+                    labels[index] = held[run, level::_LEVELS]
+                held = self._patient(frame, held)
+            value = self._best(frame, value)
+        return value, labels
+
+    def _state(self, visit: Visit) -> tuple[int, int]:
+        level = int(np.floor((visit.delay - self._origin) / _STEP + 1e-6))
+        run = int(np.ceil(visit.concealed / FRAME - 1e-6))
+        return min(run, _RUNS - 1), min(max(level, 0), _LEVELS - 1)
+
+    # -- one frame, best choices
+
+    def _best(self, frame: int, after: Array) -> Array:
+        weight = self._weight[frame]
+        moved = after
+        for levels, price in self._tempo(frame):
+            moved = np.minimum(moved, _shifted(after, levels) + price)
+        return self._waits(frame, self._spend(frame, moved, after, weight))
+
+    def _spend(self, frame: int, moved: Array, after: Array, weight: float) -> Array:
+        """Cost of a frame that is not waited for: played if it is there, else concealed or skipped."""
+        source = self._source[frame]
+        there = source < _NEVER
+        lost = np.minimum(np.arange(_RUNS) + 1, _RUNS - 1)
+        concealed = self._conceal[:, None] * (weight * FRAME) + moved[lost]
+        skipped = self._conceal[:, None] * (self._costs.skipping_share * weight * FRAME)
+        skipped = skipped + _shifted(after, -_PER_FRAME)
+        may_skip = self._later[frame] & ~self._own[frame]
+        value = np.where(there, np.where(there, source, 0.0) * (weight * FRAME) + moved[0], concealed)
+        value = np.where(may_skip, np.minimum(value, skipped), value)
+        return value + self._delay_cost
+
+    def _waits(self, frame: int, value: Array) -> Array:
+        """Adds the choice to wait, any number of ticks."""
+        price = self._wait_price(frame)
+        longer = np.minimum(np.arange(_RUNS) + 1, _RUNS - 1)
+        target = value[longer].copy()
+        target[:, self._last_wait + _PER_TICK :] = _NEVER
+        ticks = np.arange(_LEVELS // _PER_TICK)[:, None]
+        rolled = target.reshape(_RUNS, -1, _PER_TICK) + ticks * price[:, None, None]
+        cheapest = np.minimum.accumulate(rolled[:, ::-1], axis=1)[:, ::-1] - ticks * price[:, None, None]
+        waited = np.full_like(value, _NEVER)
+        waited[:, :-_PER_TICK] = cheapest.reshape(_RUNS, _LEVELS)[:, _PER_TICK:] + price[:, None]
+        waited[:, self._last_wait :] = _NEVER
+        cheaper: Array = np.minimum(value, waited)
+        return cheaper
+
+    def _wait_price(self, frame: int) -> Array:
+        price: Array = self._conceal * (self._costs.waiting_share * self._waiting_weight[frame] * _TICK)
+        return price
+
+    def _tempo(self, frame: int) -> list[tuple[int, float]]:
+        """Changes of tempo that the frame allows: levels of delay and their price."""
+        speech = self._call.speech
+        price = self._costs.tempo * float(speech.active[frame])
+        if speech.pause[frame]:
+            lag = self._lag(frame, Effort.PAUSES)
+            return [(-lag, price), (lag, price)] if lag else []
+        choices = []
+        urgent = self._lag(frame, Effort.URGENT)
+        if urgent:
+            choices.append((-urgent, price))
+        gentle = self._lag(frame, Effort.SPEECH)
+        if gentle:
+            choices.append((gentle, price))
+        return choices
+
+    def _lag(self, frame: int, effort: Effort) -> int:
+        """A change of tempo in levels; speech rests every other frame unless it is urgent."""
+        lag = self._call.speech.lags[frame, effort] / _STEP
+        if effort is Effort.SPEECH and frame % 2 and not self._call.speech.pause[frame]:
+            return 0
+        # Rounded up and down in turn, so that the mean is right.
+        return min(_MAX_LAG, int(lag + (0.25 if frame % 4 < 2 else 0.75))) if lag else 0
+
+    # -- one frame, holding each target: arrays of shape (runs, targets * levels), single precision
+
+    def _hold(self, frame: int, after: Held) -> Held:
+        levels = np.arange(_LEVELS)
+        target = (TARGETS + self._base[frame] - self._origin) / _STEP
+        excess = levels[None, :] - target[:, None]
+        if self._call.speech.pause[frame]:
+            lag = self._lag(frame, Effort.PAUSES)
+            beyond = np.abs(excess) > DelayControl.PAUSE_BAND / _STEP
+            shift = np.where(beyond, -np.sign(excess) * np.minimum(lag, np.floor(np.abs(excess))), 0)
+        else:
+            lag = self._lag(frame, Effort.SPEECH)
+            # The core begins at a deviation of 20 ms and ends at 5: half way between.
+            shift = np.where(np.abs(excess) > 2.5, -np.sign(excess) * lag, 0)
+            urgent = excess > DelayControl.URGENT_BAND / _STEP
+            shift = np.where(urgent, -self._lag(frame, Effort.URGENT), shift)
+        shift = shift.astype(np.int64)
+        moved = np.take(after, self._places(levels[None, :] + shift), axis=1)
+        moved += ((self._costs.tempo * float(self._call.speech.active[frame])) * (shift != 0)).ravel()
+        weight = self._weight[frame]
+        there = self._source[frame] < _NEVER
+        conceal = (self._conceal * (weight * FRAME)).astype(np.float32)[:, None]
+        value = np.empty_like(after)
+        value[:-1] = moved[1:]
+        value[-1] = moved[-1]
+        value += conceal
+        if self._later[frame].any():
+            skip = (self._later[frame] & ~there) & (excess >= (FRAME - DelayControl.SKIP_SLACK) / _STEP)
+            skipped = np.take(after, self._places((levels - _PER_FRAME)[None, :]), axis=1)
+            skipped += np.float32(self._costs.skipping_share) * conceal
+            np.copyto(value, skipped, where=skip.ravel())
+        source = np.where(there, self._source[frame], 0.0) * (weight * FRAME)
+        played = moved[:1] + np.tile(source, len(TARGETS)).astype(np.float32)
+        np.copyto(value, played, where=np.tile(there, len(TARGETS)))
+        value += np.tile(self._delay_cost, len(TARGETS)).astype(np.float32)
+        return value if there.all() else self._held_waits(frame, value, there, excess)
+
+    def _held_waits(self, frame: int, value: Held, there: NDArray[np.bool_], excess: Array) -> Held:
+        """The core waits while nothing is there and the delay is below the target."""
+        levels = np.arange(_LEVELS)
+        reach = np.ceil(np.maximum(0.0, -excess - 0.5) / _PER_TICK).astype(np.int64)
+        ticks = np.minimum(reach, (self._first[frame] - levels)[None, :] // _PER_TICK)
+        most = np.maximum(0, -((levels - self._last_wait) // _PER_TICK))
+        ticks = np.where(there[None, :], 0, np.minimum(ticks, most[None, :]))
+        ticks = np.minimum(ticks, (_LEVELS - 1 - levels)[None, :] // _PER_TICK)
+        waits = np.flatnonzero(ticks.ravel())
+        if not waits.size:
+            return value
+        end = self._places(levels[None, :] + ticks * _PER_TICK)[waits]
+        count = ticks.ravel()[waits]
+        price = self._wait_price(frame)
+        result = value.copy()
+        for run in range(_RUNS):
+            after = np.minimum(run + (count + 1) // 2, _RUNS - 1)
+            result[run, waits] = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
+        return result
+
+    def _patient(self, frame: int, value: Held) -> Held:
+        """In later frames of a commitment nobody gives up at once what is only late: while
+        nothing at all is held, some time is waited whatever the target."""
+        levels = np.arange(_LEVELS)
+        ticks = np.minimum((self._first_held[frame] - levels) // _PER_TICK, _PATIENCE)
+        most = np.maximum(0, -((levels - self._last_wait) // _PER_TICK))
+        ticks = np.minimum(np.minimum(ticks, most), (_LEVELS - 1 - levels) // _PER_TICK)
+        if not ticks.any():
+            return value
+        end = self._places((levels + ticks * _PER_TICK)[None, :])
+        count = np.tile(ticks, len(TARGETS))
+        price = self._wait_price(frame)
+        result = value.copy()
+        for run in range(_RUNS - 1):
+            after = np.minimum(run + (count + 1) // 2, _RUNS - 1)
+            result[run] = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
+        return result
+
+    @staticmethod
+    def _places(levels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Flat index of a level for each target; the ends hold."""
+        first = (np.arange(len(TARGETS)) * _LEVELS)[:, None]
+        return (first + np.clip(levels, 0, _LEVELS - 1)).ravel()
+
+
+def _first_level(there: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each frame and level the next level, in whole ticks, at which something is there."""
+    count, levels = there.shape
+    place = np.where(there, np.arange(levels), 10 * levels).reshape(count, -1, _PER_TICK)
+    following = np.minimum.accumulate(place[:, ::-1], axis=1)[:, ::-1]
+    return following.reshape(count, levels).astype(np.int64)
+
+
+def _shifted(values: Array, levels: int) -> Array:
+    """``values`` as seen from states that move by ``levels``; the ends hold."""
+    index = np.clip(np.arange(_LEVELS) + levels, 0, _LEVELS - 1)
+    return values[..., index]
+
+
+def _reference(call: NetworkCall) -> Array:
+    """Smallest transit of the last seconds when each frame is played, framing included."""
+    order = np.argsort(call.arrival, kind="stable")
+    arrivals = call.arrival[order]
+    transit = arrivals - order * FRAME
+    now = np.arange(call.frames) * FRAME + _GRACE + call.path_delay
+    last = np.searchsorted(arrivals, now, "right")
+    first = np.searchsorted(arrivals, now - _BASE_WINDOW, "left")
+    base = np.full(call.frames, FRAME + call.path_delay)
+    for frame in range(call.frames):
+        if last[frame] > first[frame]:
+            base[frame] = transit[first[frame] : last[frame]].min()
+        elif frame:
+            base[frame] = base[frame - 1]
+    return base

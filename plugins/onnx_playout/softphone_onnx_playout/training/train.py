@@ -1,0 +1,124 @@
+"""From networks to a model: ``python -m softphone_onnx_playout.training.train``.
+
+Rounds: a student drives through simulated calls (in the first round: chance), the teacher
+marks each step with what each target would have cost, and a new student learns from all
+that was marked so far. Everything follows from ``--seed``.
+
+Needs ``pip install 'softphone[training]'`` (PyTorch and onnx). About ten minutes on two cores.
+"""
+
+import argparse
+import hashlib
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softphone.data import sample_speech
+from softphone_onnx_playout.features import FEATURES, TARGETS
+from softphone_onnx_playout.model import shipped_model
+from softphone_onnx_playout.training.collect import Lesson, collect
+from softphone_onnx_playout.training.cost import CostTable
+from softphone_onnx_playout.training.export import export
+from softphone_onnx_playout.training.networks import NetworkGenerator, read_traces
+from softphone_onnx_playout.training.speech import SpeechLibrary
+from softphone_onnx_playout.training.student import HIDDEN, Student, fit
+from softphone_onnx_playout.training.teacher import COMMITMENT
+
+__all__ = ["main", "train"]
+
+
+def _lesson(generator: NetworkGenerator, student: Student | None, seed: int) -> Lesson:
+    return collect(generator.draw(seed), student, seed=seed)
+
+
+def train(
+    generator: NetworkGenerator, *, seed: int, rounds: int, calls: int, epochs: int, jobs: int
+) -> tuple[Student, dict[str, Any]]:
+    """Teach a student; returns it and a description of the training (for the model's metadata).
+
+    ``calls``: new calls per round. The description has the curve of errors of each round.
+    """
+    student: Student | None = None
+    lessons: list[Lesson] = []
+    curves = []
+    began = time.monotonic()
+    with ProcessPoolExecutor(jobs) as pool:
+        for number in range(rounds):
+            first = (seed * 1000 + number) * 100_000
+            work = partial(_lesson, generator, student)
+            lessons += pool.map(work, range(first, first + calls), chunksize=4)
+            features, labels = _joined(lessons)
+            last = number == rounds - 1
+            student, curve = fit(features, labels, seed=seed, epochs=2 * epochs if last else epochs)
+            curves.append(curve)
+            print(
+                f"round {number + 1}: {len(lessons)} calls, {len(features)} steps, error "
+                f"{curve[-1][0]:.2f}, unseen {curve[-1][1]:.2f}, {time.monotonic() - began:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    assert student is not None
+    data = hashlib.sha256()
+    for lesson in lessons:
+        data.update(np.ascontiguousarray(lesson.labels).tobytes())
+    description = {
+        "seed": seed,
+        "rounds": rounds,
+        "calls": calls,
+        "epochs": epochs,
+        "steps": len(features),
+        "commitment": COMMITMENT,
+        "features": FEATURES,
+        "targets_ms": [round(1000 * float(target)) for target in TARGETS],
+        "hidden": list(HIDDEN),
+        "weights": student.size,
+        "costs": asdict(CostTable()),
+        "lessons": data.hexdigest(),
+        "curves": [[[round(each, 3) for each in epoch] for epoch in curve] for curve in curves],
+    }
+    return student, description
+
+
+def _joined(lessons: list[Lesson]) -> tuple[Any, Any]:
+    # The newest calls come last: the part held out by `fit` is made of whole calls.
+    return (
+        np.concatenate([lesson.features for lesson in lessons]),
+        np.concatenate([lesson.labels for lesson in lessons]),
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--traces", type=Path, help="folder of trace CSV files to train on too")
+    parser.add_argument("--speech", type=Path, help="folder of clips (default: the shipped sample)")
+    parser.add_argument("--output", type=Path, default=shipped_model(), help="where the model goes")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--calls", type=int, default=200, help="calls of 20 s per round")
+    parser.add_argument("--epochs", type=int, default=12, help="per round; the last takes twice as many")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    args = parser.parse_args(arguments)
+    clips = sorted(args.speech.glob("*.flac")) + sorted(args.speech.glob("*.wav")) if args.speech else []
+    generator = NetworkGenerator(
+        SpeechLibrary(clips or [sample_speech()]),
+        list(read_traces(args.traces).values()) if args.traces else (),
+    )
+    student, description = train(
+        generator, seed=args.seed, rounds=args.rounds, calls=args.calls, epochs=args.epochs, jobs=args.jobs
+    )
+    export(student, args.output, description)
+    print(f"{args.output}: {student.size} weights")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

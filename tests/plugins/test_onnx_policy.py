@@ -1,0 +1,242 @@
+"""The policy with its shipped model, and with models that can't be used."""
+
+import logging
+import struct
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from softphone_onnx_playout import OnnxPolicy
+from softphone_onnx_playout.features import FEATURES, TARGETS
+from softphone_onnx_playout.model import ModelError, PlayoutModel, shipped_model
+
+from softphone.audio.files import read_file
+from softphone.data import sample_speech
+from softphone.playout import Action, Arrival, Observation, PlayoutConfig, PolicyConfig, Source
+from softphone.playout.policies.histogram import HistogramPolicy
+from softphone.sending import SendingConfig
+from softphone.sim.call import SimulationConfig, simulate_call
+from softphone.sim.network import generate_trace
+from softphone.sim.presets import parse_profile
+
+HERE = Observation(
+    now=10.0,
+    frame=0.020,
+    sources=(Source.REGULAR, Source.PLC),
+    delay=0.080,
+    mouth_to_ear=0.1365,
+    buffered=0.080,
+    contiguous=0.080,
+    gap=0.0,
+    since_arrival=0.005,
+    waited=0.0,
+    concealed=0.0,
+    pause=False,
+    dtx=False,
+    reach=0.0,
+    round_trip=None,
+)
+
+
+def arrival(number: int, delay: float = 0.001) -> Arrival:
+    return Arrival(
+        at=0.020 * number + delay,
+        timestamp=960 * number,
+        sequence=number,
+        samples=960,
+        relative_delay=delay,
+        late=False,
+        lbrr=False,
+        dred_reach=0.0,
+    )
+
+
+def fed(policy: OnnxPolicy, delays: list[float]) -> OnnxPolicy:
+    """The policy after a second and more of packets, NaN = lost."""
+    for number, delay in enumerate(delays):
+        if np.isfinite(delay):
+            policy.on_arrival(arrival(number, delay))
+    return policy
+
+
+def test_shipped_model_is_used() -> None:
+    policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 500)
+    decision = policy.decide(HERE)
+    assert policy.failure is None
+    assert policy.fallbacks == 0
+    assert decision.target_delay in TARGETS
+
+
+def test_clean_network_needs_little_delay_and_a_jittery_one_more() -> None:
+    clean = fed(OnnxPolicy(PolicyConfig()), [0.001] * 1500).decide(HERE)
+    jitter = np.random.default_rng(1).uniform(0.0, 0.120, 1500)
+    jittery = fed(OnnxPolicy(PolicyConfig()), list(jitter)).decide(HERE)
+    assert clean.action is Action.COMPRESS
+    assert clean.target_delay <= 0.030
+    assert jittery.target_delay >= 0.080
+
+
+def test_target_keeps_the_limit() -> None:
+    policy = fed(OnnxPolicy(PolicyConfig(max_delay=0.150)), [0.0, 0.120] * 500)
+    offset = HERE.mouth_to_ear - HERE.delay
+    assert policy.decide(HERE).target_delay + offset <= 0.150
+
+
+def test_model_file_describes_its_training() -> None:
+    model = PlayoutModel(shipped_model())
+    assert model.training["features"] == FEATURES
+    assert model.predict(np.zeros(FEATURES, np.float32)).shape == TARGETS.shape
+
+
+def _without(path: Path) -> None:
+    path.unlink()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _noise(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(2).bytes(5000))
+
+
+def _other_input(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"features", b"featurez"))
+
+
+def _other_output(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"costs", b"coins"))
+
+
+def _other_version(path: Path) -> None:
+    data = path.read_bytes()
+    changed = data.replace(b"\x0a\x07version\x12\x011", b"\x0a\x07version\x12\x010")
+    assert changed != data
+    path.write_bytes(changed)
+
+
+def _other_training(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"commitment"', b'"comMitment"'))
+
+
+@pytest.mark.parametrize(
+    "damage", [_without, _cut, _noise, _other_input, _other_output, _other_version, _other_training]
+)
+def test_unusable_model_falls_back(damage, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(shipped_model().read_bytes())
+    damage(path)
+    with caplog.at_level(logging.WARNING):
+        policy = OnnxPolicy(PolicyConfig(), model=path)
+        _check_fallback(policy)
+    assert len(caplog.records) == 1
+
+
+def _with_nan(path: Path) -> None:
+    """Turn the biases of the last layer into NaN: name, then raw data of so many floats."""
+    data = shipped_model().read_bytes()
+    size = 4 * len(TARGETS)
+    head = b"bias2\x4a" + bytes([size])
+    start = data.index(head) + len(head)
+    path.write_bytes(data[:start] + struct.pack("<f", float("nan")) * len(TARGETS) + data[start + size :])
+
+
+def test_model_that_gives_nan_falls_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "model.onnx"
+    _with_nan(path)
+    with pytest.raises(ModelError, match="not a number"):
+        PlayoutModel(path).predict(np.zeros(FEATURES, np.float32))
+    with caplog.at_level(logging.WARNING):
+        policy = OnnxPolicy(PolicyConfig(), model=path)
+        assert policy.failure is None
+        _check_fallback(policy)
+    assert len(caplog.records) == 1
+
+
+class _SlowModel:
+    """Takes 5 ms of CPU a step, by the clock it is itself."""
+
+    seconds = 0.0
+
+    def predict(self, features):
+        self.seconds += 0.005
+        return np.zeros(len(TARGETS), np.float32)
+
+    def clock(self) -> float:
+        return self.seconds
+
+
+def test_slow_model_falls_back(caplog: pytest.LogCaptureFixture) -> None:
+    model = _SlowModel()
+    policy = OnnxPolicy(PolicyConfig(), model=model, clock=model.clock)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(OnnxPolicy.SLOW_STEPS):
+            assert policy.failure is None
+            policy.decide(HERE)
+        _check_fallback(policy)
+    assert len(caplog.records) == 1
+
+
+def test_one_slow_step_is_forgiven() -> None:
+    model = _SlowModel()
+    policy = OnnxPolicy(PolicyConfig(), model=model, clock=model.clock)
+    policy.decide(HERE)
+    policy._clock = lambda: 0.0
+    policy.decide(HERE)
+    policy._clock = model.clock
+    policy.decide(HERE)
+    assert policy.failure is None
+
+
+def _check_fallback(policy: OnnxPolicy) -> None:
+    """It decides as `histogram` does, and goes on doing so."""
+    reference = HistogramPolicy(PolicyConfig())
+    for number in range(200):
+        packet = arrival(number, 0.030 * (number % 5))
+        policy.on_arrival(packet)
+        reference.on_arrival(packet)
+        here = replace(HERE, delay=0.020 + 0.001 * number)
+        assert policy.decide(here) == reference.decide(here)
+    assert policy.failure
+    assert policy.fallbacks == 1
+    assert policy.start_delay == reference.start_delay
+
+
+def _call(policy: OnnxPolicy | None, network: str, seconds: float = 8.0):
+    pcm = read_file(str(sample_speech()))[: round(48_000 * seconds)]
+    trace = generate_trace(parse_profile(network), 600, 3)
+    config = SimulationConfig(SendingConfig(), PlayoutConfig(), trace)
+    return simulate_call(pcm, config, policy)
+
+
+def test_same_call_same_steps() -> None:
+    first = _call(OnnxPolicy(PolicyConfig()), "loss=20,burst=3,delay=40", 4.0)
+    again = _call(OnnxPolicy(PolicyConfig()), "loss=20,burst=3,delay=40", 4.0)
+    assert first.records == again.records
+    np.testing.assert_array_equal(first.heard, again.heard)
+
+
+def test_clean_call_is_left_alone() -> None:
+    policy = OnnxPolicy(PolicyConfig())
+    call = _call(policy, "delay=30")
+    late = [record for record in call.records if record.time > 3.0]
+    assert policy.fallbacks == 0
+    assert {record.action for record in late} == {Action.PLAY}
+    assert {record.source for record in late} == {Source.REGULAR}
+    assert max(record.delay_ms for record in late) <= 50.0
+
+
+def test_step_costs_less_than_decoding_a_frame() -> None:
+    """A ratio, so that it holds on any machine: a step of the policy against a whole step."""
+    policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 100)
+    steps = 300
+    began = time.thread_time()
+    for _ in range(steps):
+        policy.decide(HERE)
+    alone = (time.thread_time() - began) / steps
+    began = time.thread_time()
+    call = _call(HistogramPolicy(PolicyConfig()), "delay=30", 3.0)
+    whole = (time.thread_time() - began) / len(call.records)
+    assert alone < 0.5 * whole

@@ -1,0 +1,45 @@
+"""Training from networks to a model file that the policy takes, on a very small scale."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from softphone_onnx_playout import OnnxPolicy
+from softphone_onnx_playout.features import FEATURES
+from softphone_onnx_playout.model import PlayoutModel
+from softphone_onnx_playout.training.collect import collect
+from softphone_onnx_playout.training.networks import NetworkGenerator
+from softphone_onnx_playout.training.speech import SpeechLibrary
+
+from softphone.data import sample_speech
+from softphone.playout import PolicyConfig
+
+
+def test_lessons_repeat_and_are_centred() -> None:
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), seconds=5.0)
+    first, again = (collect(generator.draw(3), None, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.features, again.features)
+    np.testing.assert_array_equal(first.labels, again.labels)
+    assert len(first.features) > 50
+    np.testing.assert_allclose(first.labels.mean(axis=1), 0.0, atol=1e-2)
+
+
+def test_training_makes_a_model(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from softphone_onnx_playout.training.export import export
+    from softphone_onnx_playout.training.train import train
+
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), seconds=5.0)
+    settings = {"seed": 5, "rounds": 2, "calls": 3, "epochs": 3, "jobs": 1}
+    student, description = train(generator, **settings)
+    again, _ = train(generator, **settings)
+    path = tmp_path / "model.onnx"
+    export(student, path, description)
+    model = PlayoutModel(path)
+    features = np.random.default_rng(1).normal(size=(4, FEATURES)).astype(np.float32)
+    np.testing.assert_allclose(again.predict(features), student.predict(features), rtol=1e-4, atol=1e-3)
+    for row in features:
+        np.testing.assert_allclose(model.predict(row), student.predict(row), rtol=1e-3, atol=1e-2)
+    assert OnnxPolicy(PolicyConfig(), model=path).failure is None
+    assert model.training["seed"] == 5
