@@ -8,10 +8,6 @@ one. And the delay is measured exactly, frame by frame, instead of as a filtered
 level.
 """
 
-from itertools import accumulate
-
-import numpy as np
-
 from softphone.playout.frames import Action
 from softphone.playout.policies.control import DelayControl
 from softphone.playout.policy import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
@@ -28,25 +24,36 @@ class DelayHistogram:
 
     BUCKET = 0.020
     BUCKETS = 150
+    _SMALLEST_SCALE = 1e-100
 
     def __init__(self, forget: float) -> None:
         self._forget = forget
-        self._counts = np.zeros(self.BUCKETS)
         self._added = 0
+        # Old values are not made smaller, new ones are made larger: only one bucket changes.
+        self._counts = [0.0] * self.BUCKETS
+        self._total = 0.0
+        self._scale = 1.0
 
     def add(self, delay: float) -> None:
         """Take in a delay, seconds."""
         self._added += 1
-        keep = min(self._forget, max(0.0, 1.0 - 2.0 / (self._added + 1)))
-        self._counts *= keep
-        bucket = min(self.BUCKETS - 1, max(0, int(delay / self.BUCKET)))
-        self._counts[bucket] += 1.0 - keep
+        keep = min(self._forget, 1.0 - 2.0 / (self._added + 1))
+        self._scale *= keep
+        if self._scale < self._SMALLEST_SCALE:
+            self._counts = [count * self._scale for count in self._counts]
+            self._total *= self._scale
+            self._scale = 1.0
+        weight = (1.0 - keep) / self._scale
+        self._counts[min(self.BUCKETS - 1, max(0, int(delay / self.BUCKET)))] += weight
+        self._total += weight
 
     def quantile(self, share: float) -> float:
         """Upper edge of the bucket below which ``share`` of the delays lie, seconds."""
-        total = float(self._counts.sum())
-        for bucket, reached in enumerate(accumulate(self._counts)):
-            if reached >= share * total:
+        wanted = share * self._total
+        reached = 0.0
+        for bucket, count in enumerate(self._counts):
+            reached += count
+            if reached >= wanted:
                 return (bucket + 1) * self.BUCKET
         return self.BUCKETS * self.BUCKET
 
