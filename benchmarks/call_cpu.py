@@ -1,5 +1,8 @@
 """CPU time of one endpoint in a call: softphone beside stock aiortc, in one run.
 
+"auto" is the usual call, on a clean network; "both" one that sends LBRR and DRED all the
+time and decodes a stream that holds them.
+
 Each call joins two processes over loopback UDP with ICE, DTLS and SRTP; both send speech
 and both play what they receive. Rounds alternate, so that a machine that changes its
 speed changes it for both. Prints CPU seconds per second of call and endpoint, and the
@@ -35,8 +38,8 @@ from softphone.sending import SendingConfig
 from softphone.webrtc import Capabilities, IceConfig, Peer, PeerConfig
 
 _LOOPBACK = "127.0.0.1"
-_SETTLE = 2.0
-"""Seconds of call before the measurement."""
+_SETTLE = 10.0
+"""Seconds of call before the measurement: by then a clean network is known to be clean."""
 
 
 def _read() -> dict[str, str]:

@@ -21,7 +21,7 @@ from softphone.opus.errors import (
     UnimplementedError,
 )
 from softphone.opus.library import SAMPLE_RATES, Bandwidth
-from softphone.opus.packet import Mode, Toc, has_lbrr, packet_samples, parse_toc
+from softphone.opus.packet import Mode, Toc, has_lbrr, packet_samples, parse_toc, samples_and_lbrr
 
 __all__ = [
     "DEEP_PLC_COMPLEXITY",
@@ -51,4 +51,5 @@ __all__ = [
     "has_lbrr",
     "packet_samples",
     "parse_toc",
+    "samples_and_lbrr",
 ]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from softphone.opus.errors import BadArgumentError, InvalidPacketError
 from softphone.opus.library import SAMPLE_RATES, Bandwidth, check, lib, packet_bytes
 
-__all__ = ["Mode", "Toc", "has_lbrr", "packet_samples", "parse_toc"]
+__all__ = ["Mode", "Toc", "has_lbrr", "packet_samples", "parse_toc", "samples_and_lbrr"]
 
 
 class Mode(StrEnum):
@@ -59,6 +59,18 @@ def packet_samples(packet: bytes, sample_rate: int = 48_000) -> int:
     if samples == 0:
         raise InvalidPacketError("the packet holds no audio")
     return samples
+
+
+def samples_and_lbrr(packet: bytes) -> tuple[int, bool]:
+    """`packet_samples` at 48 kHz and `has_lbrr` in one go, for who needs both of every packet.
+
+    Raises :class:`InvalidPacketError` when ``packet`` is no Opus packet.
+    """
+    data = packet_bytes(packet)
+    samples = check(lib.opus_packet_get_nb_samples(data, len(data), 48_000), "measure the packet")
+    if samples == 0:
+        raise InvalidPacketError("the packet holds no audio")
+    return samples, check(lib.opus_packet_has_lbrr(data, len(data)), "look for in-band FEC") == 1
 
 
 def has_lbrr(packet: bytes) -> bool:

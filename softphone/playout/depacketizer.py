@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.errors import RemoteProtocolError
-from softphone.opus import DredState, OpusError, has_lbrr, packet_samples
+from softphone.opus import DredState, OpusError, samples_and_lbrr
 from softphone.playout.frames import BufferedFrame
 from softphone.playout.statistics import PlayoutStatistics
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
@@ -17,8 +17,8 @@ from softphone.rtp.sequence import SequenceUnwrapper, signed_difference
 
 __all__ = ["Depacketizer", "Received"]
 
-_MAX_SAMPLES = 5760
-"""120 ms, the longest Opus packet (RFC 6716, section 2.1.4)."""
+_DTX_BYTES = 2
+"""An Opus packet of this size or less holds nothing but the announcement of silence."""
 
 _MAX_JUMP = 30 * OPUS_CLOCK_RATE
 """A timestamp further from the stream than this is another timeline or an error."""
@@ -139,12 +139,8 @@ class Depacketizer:
             statistics.packets_invalid += 1
             return None
         try:
-            samples = packet_samples(block.payload)
-            if not 0 < samples <= _MAX_SAMPLES:
-                raise RemoteProtocolError("Opus packet of an impossible duration")
-            silent = len(block.payload) <= 2  # nothing but the announcement of silence
-            lbrr = not silent and has_lbrr(block.payload)
-        except (OpusError, RemoteProtocolError):
+            samples, lbrr = samples_and_lbrr(block.payload)
+        except OpusError:
             statistics.packets_invalid += 1
             return None
         reach = self._dred_reach(block.payload) if _has_padding(block.payload) else 0
@@ -157,7 +153,7 @@ class Depacketizer:
             payload=block.payload,
             arrival=arrival,
             redundancy=back,
-            lbrr=lbrr,
+            lbrr=lbrr and len(block.payload) > _DTX_BYTES,
             dred_reach=reach,
             dred_end=self._dred.end if reach else 0,
         )
@@ -173,7 +169,7 @@ class Depacketizer:
 
 def _has_padding(packet: bytes) -> bool:
     """True for a packet with padding, where extensions such as DRED travel (RFC 6716, section 3.2.5)."""
-    return len(packet) > 2 and packet[0] & 0x03 == 3 and bool(packet[1] & 0x40)
+    return len(packet) > _DTX_BYTES and packet[0] & 0x03 == 3 and bool(packet[1] & 0x40)
 
 
 def _continues(first: RtpPacket, second: RtpPacket) -> bool:

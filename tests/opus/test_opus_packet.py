@@ -11,6 +11,7 @@ from softphone.opus import (
     has_lbrr,
     packet_samples,
     parse_toc,
+    samples_and_lbrr,
 )
 
 
@@ -66,3 +67,11 @@ def test_any_buffer_will_do() -> None:
 
 def test_celt_has_no_lbrr() -> None:
     assert not has_lbrr(bytes([31 << 3, 0xFF, 0xFF]))
+
+
+def test_samples_and_lbrr_agree_with_their_parts(lbrr_packets: list[bytes]) -> None:
+    found = [samples_and_lbrr(packet) for packet in lbrr_packets]
+    assert found == [(packet_samples(packet), has_lbrr(packet)) for packet in lbrr_packets]
+    assert {lbrr for _, lbrr in found} == {True, False}
+    with pytest.raises(InvalidPacketError):
+        samples_and_lbrr(b"")
