@@ -20,6 +20,10 @@ __all__ = ["OnnxPolicy"]
 
 _log = logging.getLogger(__name__)
 
+# The formula is dear; its values at each millisecond are as good.
+_DELAYS = np.arange(0.0, 2.0, 0.001)
+_IMPAIRMENTS = delay_impairment(_DELAYS)
+
 
 class OnnxPolicy(PlayoutPolicy):
     """Chooses the target delay that a learned model expects to be cheapest, at each step anew.
@@ -33,11 +37,11 @@ class OnnxPolicy(PlayoutPolicy):
     the rest of the stream: the policy ``histogram`` takes over. That is logged once.
     """
 
-    HORIZON = 2.0
+    HORIZON = 5.0
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
     DELAY_WEIGHT = 1.0
     """What delay counts: above 1 for less delay, below for fewer gaps."""
-    INERTIA = 0.1
+    INERTIA = 1.0
     """R·s that a new target must save to replace the present one."""
     SLOW = 0.002
     """CPU seconds that one step may take."""
@@ -111,7 +115,7 @@ class OnnxPolicy(PlayoutPolicy):
     def _choose(self, model: CostModel, observation: Observation) -> float:
         costs = model.predict(self._features.extract(observation)).astype(np.float64)
         offset = observation.mouth_to_ear - observation.delay
-        costs += self.DELAY_WEIGHT * self.HORIZON * delay_impairment(TARGETS + offset)
+        costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
         possible[0] = True
         costs[~possible] = np.inf

@@ -1,6 +1,6 @@
 """The networks that a model is trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["NetworkGenerator", "read_traces"]
 
 _MODES = ("auto", "auto", "auto", "auto", "auto", "auto", "both", "dred", "lbrr", "none")
 _BITRATES = (24_000, 32_000, 48_000, 48_000, 48_000, 64_000)
-_TRACE_SHARE = 0.4
+_TRACE_SHARE = 0.5
 """Share of the calls over given traces, when there are any."""
 
 
@@ -33,9 +33,17 @@ class NetworkGenerator:
     """Calls over random networks and random cuts of given traces, the same for the same seed."""
 
     def __init__(
-        self, speech: SpeechLibrary, traces: Sequence[PacketTrace] = (), *, seconds: float = 20.0
+        self,
+        speech: SpeechLibrary,
+        traces: Mapping[str, PacketTrace] | None = None,
+        *,
+        seconds: float = 25.0,
     ) -> None:
-        self._speech, self._traces, self._frames = speech, list(traces), round(seconds / FRAME)
+        """``traces``: given ones by path; every folder is drawn as often as every other."""
+        folders: dict[str, list[PacketTrace]] = {}
+        for name, trace in (traces or {}).items():
+            folders.setdefault(str(Path(name).parent), []).append(trace)
+        self._speech, self._folders, self._frames = speech, list(folders.values()), round(seconds / FRAME)
 
     def draw(self, seed: int) -> NetworkCall:
         """Call number ``seed``."""
@@ -49,8 +57,9 @@ class NetworkGenerator:
         return NetworkCall.make(trace, self._speech.draw(rng, self._frames), sending)
 
     def _trace(self, rng: np.random.Generator, seed: int) -> PacketTrace:
-        if self._traces and rng.random() < _TRACE_SHARE:
-            whole = self._traces[int(rng.integers(len(self._traces)))]
+        if self._folders and rng.random() < _TRACE_SHARE:
+            folder = self._folders[int(rng.integers(len(self._folders)))]
+            whole = folder[int(rng.integers(len(folder)))]
             start = int(rng.integers(0, len(whole)))
             fates = [whole.fate(start + k) for k in range(self._frames)]
             delays = np.array([np.nan if fate is None else fate for fate in fates])

@@ -19,6 +19,8 @@ SCALE = 10.0
 _SPREAD_HIDDEN = (32,)
 _LEAST_SPREAD = 0.02
 """Differences of cost below this, in `SCALE`, are not worth telling apart."""
+_EVENNESS = 0.6
+"""1: errors count in units of the spread; 0: in R·s, whatever the spread."""
 
 Matrix = NDArray[np.float32]
 
@@ -59,7 +61,7 @@ def fit(
     Only differences between targets count. Costs differ by orders of magnitude between a
     clean network and an outage, and between targets near the present delay and far from it;
     so a first, smaller network learns how far the cost of each target lies from that of the
-    present delay, and the errors of the student are measured in this unit. The unit follows
+    present delay, and errors count the less the larger this spread is. The weights follow
     from the features alone, so the student still learns the mean of what may come.
 
     The last part ``held_out`` of the samples is not trained on. Returns the student and, per
@@ -80,7 +82,10 @@ def fit(
     spread_network = _network(_SPREAD_HIDDEN)
     _descend(spread_network, x, spread_loss, cut, seed, max(2, epochs // 3), batch, rate)
     with torch.no_grad():
-        weights = 1.0 / (torch.nn.functional.softplus(spread_network(x)) ** 2 + _LEAST_SPREAD**2)
+        variance = torch.nn.functional.softplus(spread_network(x)) ** 2 + _LEAST_SPREAD**2
+        # Not all the way: where much is at stake, more may be lost.
+        weights = variance**-_EVENNESS
+        weights /= weights.mean()
 
     def loss(output: Any, rows: Any) -> Any:
         w = weights[rows]

@@ -31,7 +31,7 @@ from softphone_onnx_playout.training.speech import FRAME
 
 __all__ = ["COMMITMENT", "Teacher", "Visit"]
 
-COMMITMENT = 100
+COMMITMENT = 250
 """Frames that a choice of target is kept on average."""
 
 _PATIENCE = 20
@@ -109,7 +109,9 @@ class Teacher:
 
     def _solve(self, visits: list[Visit], *, committed: bool = False) -> tuple[Array, NDArray[np.float32]]:
         value = np.zeros((_RUNS, _LEVELS))
-        held = np.zeros((_RUNS, len(TARGETS) * _LEVELS), np.float32)
+        # After the call the network is taken to be clean, and the commitments go on.
+        rest = COMMITMENT * FRAME * delay_impairment(self._base[-1] + TARGETS + CODEC_DELAY)
+        held = np.tile(np.repeat(rest, _LEVELS).astype(np.float32), (_RUNS, 1))
         labels = np.zeros((len(visits), len(TARGETS)), np.float32)
         at: dict[int, list[int]] = {}
         for index, visit in enumerate(visits):
@@ -199,7 +201,7 @@ class Teacher:
 
     def _hold(self, frame: int, after: Held) -> Held:
         levels = np.arange(_LEVELS)
-        target = (TARGETS + self._base[frame] - self._origin) / _STEP
+        target = np.minimum((TARGETS + self._base[frame] - self._origin) / _STEP, self._last_wait)
         excess = levels[None, :] - target[:, None]
         if self._call.speech.pause[frame]:
             lag = self._lag(frame, Effort.PAUSES)

@@ -103,14 +103,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=shipped_model(), help="where the model goes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--calls", type=int, default=200, help="calls of 20 s per round")
+    parser.add_argument("--calls", type=int, default=200, help="calls of 25 s per round")
     parser.add_argument("--epochs", type=int, default=12, help="per round; the last takes twice as many")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args(arguments)
     clips = sorted(args.speech.glob("*.flac")) + sorted(args.speech.glob("*.wav")) if args.speech else []
     generator = NetworkGenerator(
         SpeechLibrary(clips or [sample_speech()]),
-        list(read_traces(args.traces).values()) if args.traces else (),
+        read_traces(args.traces) if args.traces else None,
     )
     student, description = train(
         generator, seed=args.seed, rounds=args.rounds, calls=args.calls, epochs=args.epochs, jobs=args.jobs
