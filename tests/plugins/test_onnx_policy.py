@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
 from softphone_onnx_playout.features import FEATURES, TARGETS
-from softphone_onnx_playout.model import ModelError, PlayoutModel, shipped_model
+from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, shipped_model
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
@@ -87,7 +87,7 @@ def test_target_keeps_the_limit() -> None:
 def test_model_file_describes_its_training() -> None:
     model = PlayoutModel(shipped_model())
     assert model.training["features"] == FEATURES
-    assert model.predict(np.zeros(FEATURES, np.float32)).shape == TARGETS.shape
+    assert model.predict(np.zeros(FEATURES, np.float32)).shape == (OUTPUTS,)
 
 
 def _without(path: Path) -> None:
@@ -112,7 +112,7 @@ def _other_output(path: Path) -> None:
 
 def _other_version(path: Path) -> None:
     data = path.read_bytes()
-    changed = data.replace(b"\x0a\x07version\x12\x011", b"\x0a\x07version\x12\x010")
+    changed = data.replace(b"\x0a\x07version\x12\x012", b"\x0a\x07version\x12\x010")
     assert changed != data
     path.write_bytes(changed)
 
@@ -137,10 +137,10 @@ def test_unusable_model_falls_back(damage, tmp_path: Path, caplog: pytest.LogCap
 def _with_nan(path: Path) -> None:
     """Turn the biases of the last layer into NaN: name, then raw data of so many floats."""
     data = shipped_model().read_bytes()
-    size = 4 * len(TARGETS)
+    size = 4 * OUTPUTS
     head = b"bias2\x4a" + bytes([size])
     start = data.index(head) + len(head)
-    path.write_bytes(data[:start] + struct.pack("<f", float("nan")) * len(TARGETS) + data[start + size :])
+    path.write_bytes(data[:start] + struct.pack("<f", float("nan")) * OUTPUTS + data[start + size :])
 
 
 def test_model_that_gives_nan_falls_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,7 +162,7 @@ class _SlowModel:
 
     def predict(self, features):
         self.seconds += 0.005
-        return np.zeros(len(TARGETS), np.float32)
+        return np.zeros(OUTPUTS, np.float32)
 
     def clock(self) -> float:
         return self.seconds

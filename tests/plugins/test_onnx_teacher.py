@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
 from softphone_onnx_playout.e_model import delay_impairment, mos_to_r, r_to_mos
-from softphone_onnx_playout.features import FEATURES, TARGETS, FeatureExtractor
+from softphone_onnx_playout.features import FEATURES, FeatureExtractor
 from softphone_onnx_playout.training.cost import CostTable, call_cost
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.networks import NetworkGenerator
@@ -151,33 +151,31 @@ def test_nobody_beats_the_teacher(library: SpeechLibrary) -> None:
             assert cost.total >= 0.97 * bound - 0.2
 
 
-def _outage(reach: int) -> NetworkCall:
-    """An outage of 100 ms after two seconds, which DRED may or may not bridge."""
+def _one_off(delay: float) -> NetworkCall:
+    """A clean call in which one packet has another delay."""
     delays = np.full(400, 0.010)
-    delays[100:105] = np.inf
+    delays[100] = delay
     return NetworkCall(
         talk(400),
         (np.arange(400) + 1) * FRAME + delays,
         np.zeros(400, np.bool_),
-        np.full(400, reach),
+        np.zeros(400, np.int64),
         np.zeros(400, np.int64),
         0.010,
     )
 
 
-def test_waiting_is_worth_more_for_words_that_will_come() -> None:
-    stuck = [Visit(100, 0.040, 0.0)]
-    later = int(np.searchsorted(TARGETS, 0.160))
-    recovers = Teacher(_outage(40 * 960)).label(stuck)[0]
-    loses = Teacher(_outage(0)).label(stuck)[0]
-    assert recovers[later] - recovers[0] < loses[later] - loses[0] - 1.0
+def test_teacher_waits_for_what_is_late_and_not_for_what_is_lost() -> None:
+    missing = [Visit(100, 0.030, 0.0)]
+    assert Teacher(_one_off(0.020)).label(missing)[0, -1] < -0.5
+    assert Teacher(_one_off(np.inf)).label(missing)[0, -1] > 0.1
 
 
 def test_committing_is_never_better_than_choosing(library: SpeechLibrary) -> None:
     call = NetworkGenerator(library, seconds=6.0).draw(7)
     teacher = Teacher(call)
     labels = teacher.label([Visit(0, FRAME + call.path_delay + 0.060, 0.0)])
-    assert float(labels.min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
+    assert float(labels[:, :-1].min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
 
 
 def test_features_are_bounded_and_do_not_depend_on_the_clock(library: SpeechLibrary) -> None:
@@ -225,4 +223,4 @@ def test_policy_beats_histogram_on_networks_it_has_not_seen(library: SpeechLibra
         active = np.repeat(call.speech.active, 2)
         for column, policy in enumerate((OnnxPolicy(PolicyConfig()), HistogramPolicy(PolicyConfig()))):
             totals[column] += call_cost(Simulator(call, policy).run(), active).total
-    assert totals[0] < 0.97 * totals[1]
+    assert totals[0] < 0.95 * totals[1]

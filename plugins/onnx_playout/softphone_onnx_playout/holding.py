@@ -8,12 +8,10 @@ __all__ = ["START_DELAY", "hold_target"]
 START_DELAY = 0.060
 """Delay at which a stream begins to play, seconds."""
 
-_SLACK = 0.0025
 
-
-def hold_target(control: DelayControl, observation: Observation, target: float) -> Decision:
-    """Wait for a frame that is not there while the delay is below ``target`` (seconds), else
-    play, longer or shorter, towards the target; pass over what is lost when above it."""
-    if observation.missing and not observation.dtx and observation.delay < target - _SLACK:
+def hold_target(control: DelayControl, observation: Observation, target: float, *, wait: bool) -> Decision:
+    """If ``wait``, wait for a frame that is not there; else play, longer or shorter, towards the
+    ``target`` (seconds), and pass over what is lost when above it."""
+    if wait and observation.missing and not observation.dtx:
         return Decision(Action.WAIT, observation.best, target)
     return control.steer(observation, target)

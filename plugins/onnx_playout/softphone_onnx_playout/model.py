@@ -15,6 +15,7 @@ __all__ = [
     "INPUT",
     "MODEL_VERSION",
     "OUTPUT",
+    "OUTPUTS",
     "CostModel",
     "ModelError",
     "PlayoutModel",
@@ -22,10 +23,12 @@ __all__ = [
     "training_digest",
 ]
 
-MODEL_VERSION = "1"
+MODEL_VERSION = "2"
 """Changes whenever the features, the targets or the meaning of the output change."""
 INPUT = "features"
 OUTPUT = "costs"
+OUTPUTS = len(TARGETS) + 1
+"""Length of the output: a cost for each target, and that of waiting."""
 
 
 class ModelError(Exception):
@@ -36,7 +39,7 @@ class CostModel(Protocol):
     """Anything that says what targets cost."""
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Costs of the targets, R·s, up to a constant; see `PlayoutModel`."""
+        """Costs of the targets and of waiting, R·s; see `PlayoutModel`."""
 
 
 def shipped_model() -> Path:
@@ -52,9 +55,10 @@ def training_digest(description: str) -> str:
 class PlayoutModel:
     """A model run by ONNX Runtime: one thread, in the calling thread, no allocation of arenas.
 
-    Input ``features`` float32 (1, `FEATURES`); output ``costs`` float32 (1, targets): what
-    committing to each target will cost, in R·s, above what its delay alone costs, up to a
-    constant. Metadata: ``version``, ``training`` (JSON), ``training_digest`` (its SHA-256).
+    Input ``features`` float32 (1, `FEATURES`). Output ``costs`` float32 (1, `OUTPUTS`), R·s: what
+    committing to each target will cost above what its delay alone costs, up to a constant;
+    last, what waiting 10 ms for a missing frame costs more than going on at once. Metadata:
+    ``version``, ``training`` (JSON), ``training_digest`` (its SHA-256).
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +84,7 @@ class PlayoutModel:
         session = self._session
         for kind, nodes, wanted, width in (
             ("input", session.get_inputs(), INPUT, FEATURES),
-            ("output", session.get_outputs(), OUTPUT, len(TARGETS)),
+            ("output", session.get_outputs(), OUTPUT, OUTPUTS),
         ):
             found = [(node.name, list(node.shape)) for node in nodes]
             if found != [(wanted, [1, width])]:
@@ -101,7 +105,7 @@ class PlayoutModel:
         return training
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Costs of the targets, shape (targets,). Raises `ModelError` unless all are finite."""
+        """Costs, shape (`OUTPUTS`,). Raises `ModelError` unless all are finite."""
         try:
             costs: NDArray[np.float32] = self._session.run((OUTPUT,), {INPUT: features[None, :]})[0][0]
         except Exception as error:

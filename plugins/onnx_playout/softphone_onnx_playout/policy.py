@@ -30,8 +30,8 @@ class OnnxPolicy(PlayoutPolicy):
 
     The model sees the history of the network and the state of the buffer and predicts what
     the next seconds will cost with each target in concealment, repair and changes of tempo;
-    what each delay costs by itself (ITU-T G.107) is known and added here. While a frame is
-    missing, a target above the present delay means to wait for it.
+    what each delay costs by itself (ITU-T G.107) is known and added here. For a frame that is
+    missing it also predicts whether waiting for it costs less than going on.
 
     A model that can't be loaded, gives a value that is no number, or is slow is given up for
     the rest of the stream: the policy ``histogram`` takes over. That is logged once.
@@ -41,8 +41,10 @@ class OnnxPolicy(PlayoutPolicy):
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
     DELAY_WEIGHT = 1.0
     """What delay counts: above 1 for less delay, below for fewer gaps."""
-    INERTIA = 1.0
+    INERTIA = 0.5
     """R·s that a new target must save to replace the present one."""
+    RELUCTANCE = 0.2
+    """R·s that waiting must save over going on: whoever marked it knew what would come."""
     SLOW = 0.002
     """CPU seconds that one step may take."""
     SLOW_STEPS = 3
@@ -99,12 +101,12 @@ class OnnxPolicy(PlayoutPolicy):
         if self._model is not None:
             began = self._clock()
             try:
-                target = self._choose(self._model, observation)
+                target, wait = self._choose(self._model, observation)
             except ModelError as error:
                 self._give_up(str(error))
             else:
                 self._watch(self._clock() - began)
-                return hold_target(self._control, observation, target)
+                return hold_target(self._control, observation, target, wait=wait)
         return self._fallback.decide(observation)
 
     def _begin(self) -> None:
@@ -112,8 +114,9 @@ class OnnxPolicy(PlayoutPolicy):
         self._chosen: int | None = None
         self._slow = 0
 
-    def _choose(self, model: CostModel, observation: Observation) -> float:
-        costs = model.predict(self._features.extract(observation)).astype(np.float64)
+    def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
+        predicted = model.predict(self._features.extract(observation)).astype(np.float64)
+        costs = predicted[:-1]
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
@@ -123,7 +126,7 @@ class OnnxPolicy(PlayoutPolicy):
         chosen = self._chosen
         if chosen is None or not possible[chosen] or costs[chosen] - costs[best] > self.INERTIA:
             self._chosen = chosen = best
-        return float(TARGETS[chosen])
+        return float(TARGETS[chosen]), bool(predicted[-1] < -self.RELUCTANCE)
 
     def _watch(self, seconds: float) -> None:
         self._slow = self._slow + 1 if seconds > self.SLOW else 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from softphone.playout import Observation, PolicyConfig
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
-from softphone_onnx_playout.model import CostModel
+from softphone_onnx_playout.model import OUTPUTS, CostModel
 from softphone_onnx_playout.policy import OnnxPolicy
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.simulator import Simulator
@@ -21,6 +21,8 @@ _EPISODE = 60
 """Mean number of steps that a random target is kept."""
 _KEPT = 0.5
 """Share of the ordinary steps that are learned from; steps with something missing all are."""
+_WAITING = (0.0, 0.5, 0.9, 0.98)
+"""Shares of the missing frames' steps in which chance waits, one for each episode."""
 _END = 100
 """Last frames of a call, whose cost-to-go is cut short."""
 
@@ -32,17 +34,20 @@ class Lesson:
     features: NDArray[np.float32]
     """Shape (n, features)."""
     labels: NDArray[np.float32]
-    """Shape (n, targets): cost of committing to each target above what its delay alone costs,
-    less the mean over the targets, R·s."""
+    """Shape (n, targets + 1): cost of committing to each target above what its delay alone
+    costs, less the mean over the targets, and cost of waiting against going on, NaN where
+    nothing was missing, R·s."""
 
 
 class _Explorer:
-    """A model that now and then wants a random target for a while; notes what it was shown."""
+    """A model that now and then wants a random target for a while, and waits at random; notes
+    what it was shown."""
 
     def __init__(self, student: CostModel | None, share: float, rng: np.random.Generator) -> None:
         self._student, self._share, self._rng = student, share, rng
         self._left = 0
         self._wanted: int | None = None
+        self._patience = 0.0
         self.seen: list[NDArray[np.float32]] = []
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,11 +56,13 @@ class _Explorer:
             self._left = 1 + int(self._rng.exponential(_EPISODE))
             explore = self._student is None or self._rng.random() < self._share
             self._wanted = int(self._rng.integers(len(TARGETS))) if explore else None
+            self._patience = float(self._rng.choice(_WAITING))
         self._left -= 1
         if self._wanted is None and self._student is not None:
             return self._student.predict(features)
-        costs = np.full(len(TARGETS), 1e6, np.float32)
+        costs = np.full(OUTPUTS, 1e6, np.float32)
         costs[self._wanted or 0] = 0.0
+        costs[-1] = -1.0 if self._rng.random() < self._patience else 1.0
         return costs
 
 
@@ -66,25 +73,29 @@ def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore:
     """
     rng = np.random.default_rng((seed, 0xD466))
     explorer = _Explorer(student, explore, rng)
-    visits: list[Visit] = []
+    states: list[tuple[int, float, float]] = []
     offsets: list[float] = []
     missing: list[bool] = []
 
     def note(frame: int, observation: Observation) -> None:
         offset = observation.mouth_to_ear - observation.delay
-        visits.append(Visit(frame, observation.now - frame * FRAME, observation.concealed))
+        states.append((frame, observation.now - frame * FRAME, observation.concealed))
         offsets.append(offset)
         missing.append(observation.missing)
 
     policy = OnnxPolicy(PolicyConfig(), model=explorer, clock=lambda: 0.0)
-    Simulator(call, policy, on_step=note).run()
+    records = Simulator(call, policy, on_step=note).run()
+    targets = np.searchsorted(1000.0 * TARGETS, [record.target_ms - 0.1 for record in records])
+    visits = [Visit(*state, int(target)) for state, target in zip(states, targets, strict=True)]
     kept = np.array(missing) | (rng.random(len(visits)) < _KEPT)
     kept &= np.array([visit.frame < call.frames - _END for visit in visits])
     rows = np.flatnonzero(kept)
     labels = Teacher(call).label([visits[row] for row in rows])
     alone = OnnxPolicy.HORIZON * delay_impairment(np.array(offsets)[rows, None] + TARGETS[None, :])
-    labels = (labels - alone).astype(np.float32)
-    labels -= labels.mean(axis=1, keepdims=True)
+    costs = labels[:, :-1] - alone
+    costs -= costs.mean(axis=1, keepdims=True)
+    waiting = np.where(np.array(missing)[rows], labels[:, -1], np.nan)
+    labels = np.column_stack((costs, waiting)).astype(np.float32)
     return Lesson(
         np.array([explorer.seen[row] for row in rows], np.float32).reshape(len(rows), -1),
         labels,

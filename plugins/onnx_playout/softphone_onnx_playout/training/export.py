@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from softphone_onnx_playout.features import FEATURES, TARGETS
-from softphone_onnx_playout.model import INPUT, MODEL_VERSION, OUTPUT, training_digest
+from softphone_onnx_playout.features import FEATURES
+from softphone_onnx_playout.model import INPUT, MODEL_VERSION, OUTPUT, OUTPUTS, training_digest
 from softphone_onnx_playout.training.student import SCALE, Student
 
 __all__ = ["export"]
@@ -41,7 +41,7 @@ def export(student: Student, path: Path, training: dict[str, Any]) -> None:
         nodes,
         "playout",
         [helper.make_tensor_value_info(INPUT, floats, [1, FEATURES])],
-        [helper.make_tensor_value_info(OUTPUT, floats, [1, len(TARGETS)])],
+        [helper.make_tensor_value_info(OUTPUT, floats, [1, OUTPUTS])],
         initializers,
     )
     model = helper.make_model(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone_onnx_playout.features import FEATURES, TARGETS, TENT_AT
+from softphone_onnx_playout.model import OUTPUTS
 
 __all__ = ["HIDDEN", "SCALE", "Student", "fit"]
 
@@ -33,7 +34,7 @@ class Student:
     biases: tuple[Matrix, ...]
 
     def predict(self, features: Matrix) -> Matrix:
-        """Costs of the targets, R·s: shape (..., targets) for features (..., `FEATURES`)."""
+        """Costs, R·s: shape (..., `OUTPUTS`) for features (..., `FEATURES`)."""
         values = features
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             values = np.maximum(values @ weight + bias, 0.0)
@@ -56,7 +57,8 @@ def fit(
     held_out: float = 0.1,
     rate: float = 2e-3,
 ) -> tuple[Student, list[tuple[float, float]]]:
-    """Train a student on ``features`` (n, `FEATURES`) and ``labels`` (n, targets; R·s).
+    """Train a student on ``features`` (n, `FEATURES`) and ``labels`` (n,
+    `OUTPUTS`; R·s), as a `Lesson` has them.
 
     Only differences between targets count. Costs differ by orders of magnitude between a
     clean network and an outage, and between targets near the present delay and far from it;
@@ -71,13 +73,17 @@ def fit(
 
     torch.manual_seed(seed)
     present = features[:, TENT_AT : TENT_AT + len(TARGETS)].argmax(axis=1)
-    relative = (labels - labels[np.arange(len(labels)), present, None]) / np.float32(SCALE)
+    relative = labels / np.float32(SCALE)
+    relative[:, :-1] -= relative[np.arange(len(labels)), present, None]
+    missing = torch.from_numpy(np.isfinite(labels[:, -1]))
+    relative[:, -1] = np.nan_to_num(relative[:, -1])
     x, y = torch.from_numpy(features), torch.from_numpy(relative)
     cut = round(len(features) * (1.0 - held_out))
 
     def spread_loss(output: Any, rows: Any) -> Any:
         variance = torch.nn.functional.softplus(output) ** 2 + _LEAST_SPREAD**2
-        return (y[rows] ** 2 / variance + torch.log(variance)).mean()
+        losses = y[rows] ** 2 / variance + torch.log(variance)
+        return losses[:, :-1].mean() + _mean_where(losses[:, -1], missing[rows])
 
     spread_network = _network(_SPREAD_HIDDEN)
     _descend(spread_network, x, spread_loss, cut, seed, max(2, epochs // 3), batch, rate)
@@ -85,14 +91,17 @@ def fit(
         variance = torch.nn.functional.softplus(spread_network(x)) ** 2 + _LEAST_SPREAD**2
         # Not all the way: where much is at stake, more may be lost.
         weights = variance**-_EVENNESS
-        weights /= weights.mean()
+        weights[:, :-1] /= weights[:, :-1].mean()
+        weights[:, -1] /= weights[missing, -1].mean()
 
     def loss(output: Any, rows: Any) -> Any:
-        w = weights[rows]
+        w = weights[rows, :-1]
         error = output - y[rows]
+        waiting = _mean_where(weights[rows, -1] * error[:, -1] ** 2, missing[rows])
+        error = error[:, :-1]
         # A constant on all targets changes no choice.
         error = error - (w * error).sum(1, keepdim=True) / w.sum(1, keepdim=True)
-        return (w * error**2).mean()
+        return (w * error**2).mean() + waiting
 
     network = _network(HIDDEN)
     curve = _descend(network, x, loss, cut, seed, epochs, batch, rate)
@@ -106,10 +115,14 @@ def fit(
     )
 
 
+def _mean_where(values: Any, chosen: Any) -> Any:
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
+
+
 def _network(hidden: tuple[int, ...]) -> Any:
     from torch import nn
 
-    widths = (FEATURES, *hidden, len(TARGETS))
+    widths = (FEATURES, *hidden, OUTPUTS)
     layers: list[Any] = []
     for narrow, wide in pairwise(widths):
         layers += [nn.Linear(narrow, wide), nn.ReLU()]

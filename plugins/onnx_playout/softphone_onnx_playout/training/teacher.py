@@ -5,14 +5,14 @@ delay, on a grid of 5 ms (all that the playout core does falls on it, near enoug
 how much was concealed directly before. The choices are those of the playout core: wait
 10 ms, play the frame from its best source as it is, longer or shorter, or pass over it.
 
-Two tables come out of one pass. The cost-to-go of the best choices, V, is the bound that
+Three tables come out of one pass. The cost-to-go of the best choices, V, is the bound that
 no policy can beat. And for each state and each target delay D the cost of *committing* to
 D: the rules of the playout core hold D, and at each frame the commitment ends with a small
-probability; from there on V counts. Only the present step takes the target at its word when
-nothing at all is held; later ones wait a while for what may only be late. A student that
-were taught differences of V alone would learn to need no reserve, since the teacher can
-always build one just in time. The commitment makes a reserve worth what it is worth to
-somebody who cannot see the future.
+probability; from there on V counts. A student that were taught differences of V alone would
+learn to need no reserve, since the teacher can always build one just in time. The commitment
+makes a reserve worth what it is worth to somebody who cannot see the future.
+
+A third: what it costs to wait 10 ms for a frame that is not there, against going on at once.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ __all__ = ["COMMITMENT", "Teacher", "Visit"]
 COMMITMENT = 250
 """Frames that a choice of target is kept on average."""
 
-_PATIENCE = 20
-"""Ticks that a commitment waits, after less than 80 ms of concealment, while nothing is held."""
+_PATIENCE = 10
+"""Ticks that a commitment waits at most for what it knows will come."""
 _STEP = 0.005
 _TICK = 0.010
 _PER_TICK = 2
@@ -62,6 +62,8 @@ class Visit:
     """Since the beginning of the frame, seconds."""
     concealed: float
     """Current run of concealment, seconds."""
+    target: int = 0
+    """Index of the target that was chosen."""
 
 
 class Teacher:
@@ -104,7 +106,8 @@ class Teacher:
         return float(value.min()) / (self._call.frames * FRAME)
 
     def label(self, visits: list[Visit]) -> NDArray[np.float32]:
-        """Cost of committing to each target in each state, R·s; shape (visits, targets)."""
+        """Cost of committing to each target in each state, R·s, and in the last column what
+        waiting 10 ms costs more than going on at once; shape (visits, targets + 1)."""
         return self._solve(visits, committed=True)[1]
 
     def _solve(self, visits: list[Visit], *, committed: bool = False) -> tuple[Array, NDArray[np.float32]]:
@@ -112,20 +115,28 @@ class Teacher:
         # After the call the network is taken to be clean, and the commitments go on.
         rest = COMMITMENT * FRAME * delay_impairment(self._base[-1] + TARGETS + CODEC_DELAY)
         held = np.tile(np.repeat(rest, _LEVELS).astype(np.float32), (_RUNS, 1))
-        labels = np.zeros((len(visits), len(TARGETS)), np.float32)
+        labels = np.zeros((len(visits), len(TARGETS) + 1), np.float32)
         at: dict[int, list[int]] = {}
         for index, visit in enumerate(visits):
             at.setdefault(visit.frame, []).append(index)
         for frame in range(self._call.frames - 1, -1, -1):
             if committed:
                 ended = np.tile(value.astype(np.float32), (1, len(TARGETS)))
-                held = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))
+                at_once = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))
+                held = self._patient(frame, at_once)
                 for index in at.get(frame, ()):
-                    run, level = self._state(visits[index])
-                    labels[index] = held[run, level::_LEVELS]
-                held = self._patient(frame, held)
+                    labels[index] = self._marks(visits[index], at_once, held)
             value = self._best(frame, value)
         return value, labels
+
+    def _marks(self, visit: Visit, at_once: Held, held: Held) -> NDArray[np.float32]:
+        run, level = self._state(visit)
+        costs = held[run, level::_LEVELS]
+        later = min(level + _PER_TICK, _LEVELS - 1)
+        place = visit.target * _LEVELS
+        price = self._wait_price(visit.frame)[run]
+        waiting = price + held[min(run + 1, _RUNS - 1), place + later] - at_once[run, place + level]
+        return np.append(costs, waiting).astype(np.float32)
 
     def _state(self, visit: Visit) -> tuple[int, int]:
         level = int(np.floor((visit.delay - self._origin) / _STEP + 1e-6))
@@ -232,44 +243,25 @@ class Teacher:
         played = moved[:1] + np.tile(source, len(TARGETS)).astype(np.float32)
         np.copyto(value, played, where=np.tile(there, len(TARGETS)))
         value += np.tile(self._delay_cost, len(TARGETS)).astype(np.float32)
-        return value if there.all() else self._held_waits(frame, value, there, excess)
-
-    def _held_waits(self, frame: int, value: Held, there: NDArray[np.bool_], excess: Array) -> Held:
-        """The core waits while nothing is there and the delay is below the target."""
-        levels = np.arange(_LEVELS)
-        reach = np.ceil(np.maximum(0.0, -excess - 0.5) / _PER_TICK).astype(np.int64)
-        ticks = np.minimum(reach, (self._first[frame] - levels)[None, :] // _PER_TICK)
-        most = np.maximum(0, -((levels - self._last_wait) // _PER_TICK))
-        ticks = np.where(there[None, :], 0, np.minimum(ticks, most[None, :]))
-        ticks = np.minimum(ticks, (_LEVELS - 1 - levels)[None, :] // _PER_TICK)
-        waits = np.flatnonzero(ticks.ravel())
-        if not waits.size:
-            return value
-        end = self._places(levels[None, :] + ticks * _PER_TICK)[waits]
-        count = ticks.ravel()[waits]
-        price = self._wait_price(frame)
-        result = value.copy()
-        for run in range(_RUNS):
-            after = np.minimum(run + (count + 1) // 2, _RUNS - 1)
-            result[run, waits] = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
-        return result
+        return value
 
     def _patient(self, frame: int, value: Held) -> Held:
-        """In later frames of a commitment nobody gives up at once what is only late: while
-        nothing at all is held, some time is waited whatever the target."""
+        """Whoever commits to a target still waits a short while for what will come, if that pays."""
         levels = np.arange(_LEVELS)
-        ticks = np.minimum((self._first_held[frame] - levels) // _PER_TICK, _PATIENCE)
-        most = np.maximum(0, -((levels - self._last_wait) // _PER_TICK))
-        ticks = np.minimum(np.minimum(ticks, most), (_LEVELS - 1 - levels) // _PER_TICK)
-        if not ticks.any():
+        ticks = (self._first[frame] - levels) // _PER_TICK
+        possible = (ticks > 0) & (ticks <= _PATIENCE) & (levels + (ticks - 1) * _PER_TICK < self._last_wait)
+        possible &= levels + ticks * _PER_TICK < _LEVELS
+        if not possible.any():
             return value
+        ticks = np.where(possible, ticks, 0)
         end = self._places((levels + ticks * _PER_TICK)[None, :])
         count = np.tile(ticks, len(TARGETS))
         price = self._wait_price(frame)
         result = value.copy()
-        for run in range(_RUNS - 1):
+        for run in range(_RUNS):
             after = np.minimum(run + (count + 1) // 2, _RUNS - 1)
-            result[run] = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
+            waited = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
+            np.minimum(result[run], waited, out=result[run], where=count > 0)
         return result
 
     @staticmethod
