@@ -21,10 +21,11 @@ from softphone.opus.errors import (
     UnimplementedError,
 )
 from softphone.opus.library import SAMPLE_RATES, Bandwidth
-from softphone.opus.packet import Mode, Toc, has_lbrr, packet_samples, parse_toc, samples_and_lbrr
+from softphone.opus.packet import DTX_BYTES, Mode, Toc, has_lbrr, packet_samples, parse_toc, samples_and_lbrr
 
 __all__ = [
     "DEEP_PLC_COMPLEXITY",
+    "DTX_BYTES",
     "MAX_DRED_MS",
     "SAMPLE_RATES",
     "Application",

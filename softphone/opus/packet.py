@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from softphone.opus.errors import BadArgumentError, InvalidPacketError
 from softphone.opus.library import SAMPLE_RATES, Bandwidth, check, lib, packet_bytes
 
-__all__ = ["Mode", "Toc", "has_lbrr", "packet_samples", "parse_toc", "samples_and_lbrr"]
+__all__ = ["DTX_BYTES", "Mode", "Toc", "has_lbrr", "packet_samples", "parse_toc", "samples_and_lbrr"]
+
+DTX_BYTES: Final = 2
+"""A packet of this size or less only announces silence (RFC 6716, section 2.1.9)."""
 
 
 class Mode(StrEnum):

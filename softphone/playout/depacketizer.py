@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.errors import RemoteProtocolError
-from softphone.opus import DredState, OpusError, samples_and_lbrr
+from softphone.opus import DTX_BYTES, DredState, OpusError, samples_and_lbrr
 from softphone.playout.frames import BufferedFrame
 from softphone.playout.statistics import PlayoutStatistics
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
@@ -16,9 +16,6 @@ from softphone.rtp.red import RedBlock, unpack_red
 from softphone.rtp.sequence import SequenceUnwrapper, signed_difference
 
 __all__ = ["Depacketizer", "Received"]
-
-_DTX_BYTES = 2
-"""An Opus packet of this size or less holds nothing but the announcement of silence."""
 
 _MAX_JUMP = 30 * OPUS_CLOCK_RATE
 """A timestamp further from the stream than this is another timeline or an error."""
@@ -153,7 +150,7 @@ class Depacketizer:
             payload=block.payload,
             arrival=arrival,
             redundancy=back,
-            lbrr=lbrr and len(block.payload) > _DTX_BYTES,
+            lbrr=lbrr and len(block.payload) > DTX_BYTES,
             dred_reach=reach,
             dred_end=self._dred.end if reach else 0,
         )
@@ -169,7 +166,7 @@ class Depacketizer:
 
 def _has_padding(packet: bytes) -> bool:
     """True for a packet with padding, where extensions such as DRED travel (RFC 6716, section 3.2.5)."""
-    return len(packet) > _DTX_BYTES and packet[0] & 0x03 == 3 and bool(packet[1] & 0x40)
+    return len(packet) > DTX_BYTES and packet[0] & 0x03 == 3 and bool(packet[1] & 0x40)
 
 
 def _continues(first: RtpPacket, second: RtpPacket) -> bool:

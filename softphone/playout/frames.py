@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from softphone.opus import DTX_BYTES
+
 __all__ = ["Action", "BufferedFrame", "Source"]
 
 
@@ -75,4 +77,4 @@ class BufferedFrame:
     @property
     def is_dtx(self) -> bool:
         """True for the 1-2 byte packets that mean silence (RFC 6716, section 2.1.9)."""
-        return len(self.payload) <= 2
+        return len(self.payload) <= DTX_BYTES

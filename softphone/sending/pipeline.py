@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigError
-from softphone.opus import Application, Encoder, capabilities
+from softphone.opus import DTX_BYTES, Application, Encoder, capabilities
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPayload
 from softphone.sending.config import SendingConfig
 from softphone.sending.control import EncoderControl
@@ -27,8 +27,6 @@ _BLOCK_UNIT: Final = 10 * _SAMPLES_PER_MS
 _FADE_SAMPLES: Final = 10 * _SAMPLES_PER_MS
 # The time stamps of blocks jitter with the sound card's thread; what is longer is lost audio.
 _GAP_SECONDS: Final = 0.5
-# An Opus packet of this size or less is silence that need not be sent (RFC 7587, 3.1.3).
-_DTX_BYTES: Final = 2
 
 
 class SendingPipeline:
@@ -192,7 +190,7 @@ class SendingPipeline:
         statistics.frames_encoded += 1
         statistics.muted_frames += int(self._was_muted)
         statistics.seconds += audio.size / OPUS_CLOCK_RATE
-        silent = len(packet) <= _DTX_BYTES and self._encoder.dtx
+        silent = len(packet) <= DTX_BYTES and self._encoder.dtx
         announced, self._silent = self._silent, silent
         # The first packet of silence is sent: it tells the receiver that nothing is lost.
         if silent and announced:

@@ -154,11 +154,11 @@ class _Simulation:
             self._run_events(tick)
             heard.append(self._engine.pull(tick, _TICK))
             self._report(tick)
-        delays = [record for record in self._records if record.timestamp < length]
-        end = max((record.time + record.samples / OPUS_CLOCK_RATE for record in delays), default=0.0)
+        records = [record for record in self._records if record.timestamp < length]
+        end = max((record.time + record.samples / OPUS_CLOCK_RATE for record in records), default=0.0)
         return OneWayCall(
             heard=np.concatenate(heard)[: max(pcm.size, round(end * OPUS_CLOCK_RATE))],
-            records=delays,
+            records=records,
             packets=[packet for packet in self._packets if packet.timestamp < length],
             playout=self._engine.statistics,
             sending=self._pipeline.statistics,
