@@ -16,7 +16,8 @@ __all__ = ["GatedServer", "remote_host"]
 
 @dataclass(slots=True)
 class _Guest:
-    key: str
+    key: str | None
+    """Under which it is counted; None when it is not."""
     deadline: asyncio.TimerHandle | None
 
 
@@ -36,13 +37,19 @@ class GatedServer(web.Server):
         attempts: KeyedBuckets,
         patience: float,
         statistics: SignalingStatistics,
+        proxies: frozenset[str] = frozenset(),
     ) -> None:
-        """`patience` in seconds; `caps` and `attempts` are consulted per remote address."""
+        """`patience` in seconds; `caps` and `attempts` are consulted per remote address.
+
+        `proxies` are addresses of reverse proxies, behind which many people sit: only the
+        total of `caps` holds for them.
+        """
         super().__init__(handler, access_log=None, keepalive_timeout=patience, lingering_time=0.0)
         self._caps = caps
         self._attempts = attempts
         self._patience = patience
         self._statistics = statistics
+        self._proxies = proxies
         self._guests: dict[asyncio.BaseTransport, _Guest] = {}
         self._transports: dict[RequestHandler, asyncio.Transport] = {}
 
@@ -50,11 +57,13 @@ class GatedServer(web.Server):
         """Called by aiohttp for each new TCP connection (after the TLS handshake, if any)."""
         super().connection_made(handler, transport)
         self._statistics.connections += 1
-        key = address_key(remote_host(transport))
+        host = remote_host(transport)
+        proxied = host in self._proxies
+        key = f"{host} {id(transport)}" if proxied else address_key(host)
         if not self._caps.acquire(key):
             self._refuse(transport)
             return
-        if not self._attempts.take(key, time.monotonic()):
+        if not proxied and not self._attempts.take(key, time.monotonic()):
             self._caps.release(key)
             self._refuse(transport)
             return
@@ -68,16 +77,33 @@ class GatedServer(web.Server):
         transport = self._transports.pop(handler, None)
         guest = None if transport is None else self._guests.pop(transport, None)
         if guest is not None:
-            self._caps.release(guest.key)
+            if guest.key is not None:
+                self._caps.release(guest.key)
             if guest.deadline is not None:
                 guest.deadline.cancel()
 
-    def admit(self, transport: asyncio.BaseTransport) -> None:
-        """Lift the deadline of a connection that got as far as a call."""
+    def admit(self, transport: asyncio.BaseTransport, *, uncounted: bool = False) -> None:
+        """Lift the deadline of a connection that got as far as a call.
+
+        With `uncounted` it does not count among the capped connections any more.
+        """
         guest = self._guests.get(transport)
-        if guest is not None and guest.deadline is not None:
+        if guest is None:
+            return
+        if guest.deadline is not None:
             guest.deadline.cancel()
             guest.deadline = None
+        if uncounted and guest.key is not None:
+            self._caps.release(guest.key)
+            guest.key = None
+
+    def extend(self, transport: asyncio.BaseTransport) -> None:
+        """Give a connection that was not admitted its full time again, as after a request served."""
+        guest = self._guests.get(transport)
+        if guest is not None and guest.deadline is not None and isinstance(transport, asyncio.Transport):
+            guest.deadline.cancel()
+            loop = asyncio.get_running_loop()
+            guest.deadline = loop.call_later(self._patience, self._evict, transport)
 
     def evict_strangers(self) -> None:
         """Drop every connection that was not admitted."""

@@ -5,16 +5,16 @@ Each message type is a frozen dataclass whose fields carry their own checks. A
 is that of a call between two phones. ``docs/signaling.md`` is the specification.
 """
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.signaling import wire
 from softphone.signaling.errors import MessageTooLargeError, VersionMismatchError
+from softphone.signaling.record import read_record, write_record
 from softphone.signaling.states import EndReason
 from softphone.signaling.text import MAX_NAME, MAX_SENTENCE
 from softphone.signaling.wire import Capabilities, carried
@@ -63,6 +63,11 @@ class Message:
     """The value of the JSON member ``type``."""
     IGNORES_UNKNOWN_FIELDS: ClassVar[bool] = False
     """True only for what is said before both ends know their common version."""
+    MAX_BYTES: ClassVar[int] = MAX_MESSAGE_BYTES
+    """Most bytes of a message of this type, as UTF-8."""
+
+    def check(self) -> None:
+        """Called on arrival; raises `RemoteProtocolError` for members that do not fit together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +186,6 @@ class SasReveal(Message):
     nonce: bytes = field(metadata=carried(wire.hexadecimal(NONCE_BYTES), bytes.hex))
 
 
-def _fields(kind: type[Message]) -> MappingProxyType[str, "dataclasses.Field[Any]"]:
-    return MappingProxyType({each.name: each for each in dataclasses.fields(kind)})
-
-
-def _default(spec: "dataclasses.Field[Any]") -> object:
-    return spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
-
-
 def _no_constant(name: str) -> NoReturn:
     raise RemoteProtocolError(f"{name} is no JSON number")
 
@@ -205,16 +202,17 @@ class Vocabulary:
 
     def __init__(self, *kinds: type[Message]) -> None:
         self.kinds = MappingProxyType({kind.TYPE: kind for kind in kinds})
+        self.max_bytes = max(kind.MAX_BYTES for kind in kinds)
+        """Most bytes that any message may have."""
 
     def parse(self, text: str) -> Message:
         """Read one message.
 
         Raises `RemoteProtocolError` for anything that is not exactly a message of
-        this vocabulary, and its subclass `MessageTooLargeError` beyond
-        `MAX_MESSAGE_BYTES`.
+        this vocabulary, and its subclass `MessageTooLargeError` beyond its size.
         """
-        if len(text) > MAX_MESSAGE_BYTES or len(text.encode("utf-8", "replace")) > MAX_MESSAGE_BYTES:
-            raise MessageTooLargeError(f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        size = len(text) if len(text) > self.max_bytes else len(text.encode("utf-8", "replace"))
+        _check_size(size, self.max_bytes)
         try:
             members = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         except RemoteProtocolError:
@@ -228,26 +226,15 @@ class Vocabulary:
         known = self.kinds.get(kind) if isinstance(kind, str) else None
         if known is None:
             raise RemoteProtocolError("unknown message type")
-        return _build(known, members)
+        _check_size(size, known.MAX_BYTES)
+        message = read_record(known, members, known.TYPE, lenient=known.IGNORES_UNKNOWN_FIELDS)
+        message.check()
+        return message
 
 
-def _build(kind: type[Message], members: dict[str, object]) -> Message:
-    fields = _fields(kind)
-    values: dict[str, object] = {}
-    for name, value in members.items():
-        spec = fields.get(name)
-        if spec is None:
-            if kind.IGNORES_UNKNOWN_FIELDS:
-                continue
-            raise RemoteProtocolError(f"{kind.TYPE} has an unknown member")
-        try:
-            values[name] = spec.metadata["decode"](value)
-        except RemoteProtocolError as error:
-            raise RemoteProtocolError(f"{kind.TYPE}: {name} {error}") from error
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise RemoteProtocolError(f"{kind.TYPE} lacks a member") from error
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise MessageTooLargeError(f"a message has at most {limit} bytes")
 
 
 def encode(message: Message) -> str:
@@ -256,13 +243,8 @@ def encode(message: Message) -> str:
     Raises `ConfigError` when the message would not be accepted by `Vocabulary.parse`
     on the other side, so that a mistake of ours shows here.
     """
-    members: dict[str, object] = {"type": message.TYPE}
     try:
-        for name, spec in _fields(type(message)).items():
-            value = getattr(message, name)
-            if value != _default(spec):
-                to_json = spec.metadata["encode"]
-                members[name] = value if to_json is None else to_json(value)
+        members = {"type": message.TYPE, **write_record(message)}
         text = json.dumps(members, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         Vocabulary(type(message)).parse(text)
     except (TypeError, ValueError) as error:

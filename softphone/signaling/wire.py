@@ -18,16 +18,20 @@ __all__ = [
     "Capabilities",
     "Capability",
     "Decoder",
+    "boolean",
     "capabilities",
     "carried",
     "choice",
     "code",
     "hexadecimal",
+    "integer",
+    "opaque",
     "sdp",
     "secret",
     "sentence",
     "version_number",
     "version_numbers",
+    "word",
 ]
 
 T = TypeVar("T")
@@ -86,6 +90,42 @@ def sdp(value: object) -> str:
     return text
 
 
+def opaque(limit: int) -> Decoder[str]:
+    """A string for programs, as it is."""
+    return lambda value: _text(value, limit)
+
+
+def word(pattern: str, what: str) -> Decoder[str]:
+    """A string that matches `pattern` as a whole; `what` describes it in errors."""
+    compiled = re.compile(pattern)
+
+    def decode(value: object) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise RemoteProtocolError(f"must be {what}")
+        return value
+
+    return decode
+
+
+def boolean(value: object) -> bool:
+    """JSON's true or false."""
+    if not isinstance(value, bool):
+        raise RemoteProtocolError("must be true or false")
+    return value
+
+
+def integer(low: int, high: int) -> Decoder[int]:
+    """A whole number from `low` to `high`."""
+
+    def decode(value: object) -> int:
+        # bool is a subclass of int, and JSON's true is no number.
+        if type(value) is not int or not low <= value <= high:
+            raise RemoteProtocolError(f"must be an integer from {low} to {high}")
+        return value
+
+    return decode
+
+
 def secret(value: object) -> str:
     """A token; what it must be is the business of the access policy."""
     return _text(value, MAX_SECRET)
@@ -125,10 +165,7 @@ def hexadecimal(length: int) -> Decoder[bytes]:
 
 def version_number(value: object) -> int:
     """A version of the protocol: an integer from 1 to 65535."""
-    # bool is a subclass of int, and JSON's true is no version.
-    if type(value) is not int or not 1 <= value <= 65_535:
-        raise RemoteProtocolError("must be an integer from 1 to 65535")
-    return value
+    return integer(1, 65_535)(value)
 
 
 def version_numbers(value: object) -> tuple[int, ...]:
