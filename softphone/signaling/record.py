@@ -6,7 +6,6 @@ that has its default value is left out when written.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,8 +17,7 @@ __all__ = ["listed", "read_record", "record", "write_record", "write_records"]
 R = TypeVar("R")
 
 
-@cache
-def _fields(kind: type) -> MappingProxyType[str, "dataclasses.Field[Any]"]:
+def _fields(kind: type[Any]) -> MappingProxyType[str, "dataclasses.Field[Any]"]:
     return MappingProxyType({each.name: each for each in dataclasses.fields(kind)})
 
 

@@ -15,6 +15,7 @@ from softphone.errors import RemoteProtocolError
 from softphone.signaling.text import clean_text
 
 __all__ = [
+    "MAX_INTEGER",
     "Capabilities",
     "Capability",
     "Decoder",

@@ -1,0 +1,1 @@
+"""Rooms: several people, browsers and softphones, who talk to each other."""
