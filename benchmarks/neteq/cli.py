@@ -1,0 +1,111 @@
+"""The command line of the comparison."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.neteq.reference import load_reference
+from benchmarks.neteq.schedules import SCHEDULES, select
+from benchmarks.neteq.scoring import METRICS
+from benchmarks.neteq.simulation import Outcome, Settings, progress, save, simulate, table
+from benchmarks.neteq.streams import StreamSpec
+from softphone.errors import LocalError
+
+__all__ = ["main"]
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softphone" / "neteq"
+
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.neteq",
+        description="The same packets through the same network into several receivers.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_simulate(commands.add_parser("simulate", help="softphone alone, in virtual time"))
+    _add_schedules(commands.add_parser("schedules", help="write the schedules as CSV files"))
+    args = parser.parse_args()
+    try:
+        status: int = args.run(args)
+        return status
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="speech: 4 s, segments of 10 s, 1 s (default: the sample)",
+    )
+    parser.add_argument(
+        "--schedules",
+        nargs="+",
+        default=[],
+        metavar="WHICH",
+        help=f"any of {', '.join(SCHEDULES)}, _sN for seed N; CSV files (seq,send_ms,arrival_ms), folders",
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[1], help="seeds of schedules named without one"
+    )
+    parser.add_argument("--match", default="", help="only schedules whose name contains this")
+    parser.add_argument("--cache", type=Path, default=_CACHE, metavar="DIR", help="folder of encodings")
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.set_defaults(run=_simulate)
+    parser.add_argument("--policy", default="onnx", help="playout policy (default onnx)")
+    parser.add_argument(
+        "--plan", default="auto", help="redundancy: a mode, or fec=1,loss=20,dred=1040,red=0,rate=N"
+    )
+    parser.add_argument("--bitrate", type=int, default=48_000, help="of the payload, bit/s (default 48000)")
+    parser.add_argument(
+        "--max-delay", type=float, default=500.0, metavar="MS", help="mouth to ear (default 500)"
+    )
+    parser.add_argument("--complexity", type=int, default=7, help="of the decoder, 0..10 (default 7)")
+    parser.add_argument(
+        "--phase", type=float, default=5.0, metavar="MS", help="output against packets, 0..10 (default 5)"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
+    for metric in METRICS:
+        parser.add_argument(f"--no-{metric}", action="store_true", help=f"leave {metric} out")
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    reference = load_reference(args.reference)
+    schedules = select(args.schedules, args.seeds, reference.packets, args.match)
+    settings = Settings(
+        stream=StreamSpec(args.plan, args.bitrate),
+        policy=args.policy,
+        max_delay=args.max_delay / 1000,
+        complexity=args.complexity,
+        phase=args.phase / 1000,
+        metrics=tuple(metric for metric in METRICS if not getattr(args, f"no_{metric}")),
+        cache=args.cache,
+    )
+    outcomes: list[Outcome] = []
+    for row in table(progress(simulate(reference, schedules, settings, args.jobs), len(schedules), outcomes)):
+        print(row, flush=True)
+    if args.json:
+        save(outcomes, settings, args.json)
+    return 0
+
+
+def _add_schedules(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.set_defaults(run=_write_schedules)
+    parser.add_argument("folder", type=Path)
+
+
+def _write_schedules(args: argparse.Namespace) -> int:
+    reference = load_reference(args.reference)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for schedule in select(args.schedules, args.seeds, reference.packets, args.match):
+        schedule.trace.save(args.folder / f"{schedule.name}.csv")
+    return 0
