@@ -1,7 +1,14 @@
 """The sending side: encoder control and the choice of how much redundancy to send."""
 
 from softphone.sending.budget import DredBudget, predict
-from softphone.sending.config import FRAME_LENGTHS_MS, PlannerTuning, SendingConfig
+from softphone.sending.config import (
+    FRAME_LENGTHS_MS,
+    PACKET_OVERHEAD,
+    CongestionTuning,
+    PlannerTuning,
+    SendingConfig,
+)
+from softphone.sending.congestion import CongestionControl, RateLimit, RateState
 from softphone.sending.modes import MODES
 from softphone.sending.network import NetworkEstimate, NetworkReport, NetworkState
 from softphone.sending.pipeline import SendingPipeline
@@ -12,6 +19,9 @@ from softphone.sending.statistics import SendingStatistics
 __all__ = [
     "FRAME_LENGTHS_MS",
     "MODES",
+    "PACKET_OVERHEAD",
+    "CongestionControl",
+    "CongestionTuning",
     "DredBudget",
     "Means",
     "NetworkEstimate",
@@ -19,6 +29,8 @@ __all__ = [
     "NetworkState",
     "PlanRecord",
     "PlannerTuning",
+    "RateLimit",
+    "RateState",
     "RedundancyPlan",
     "RedundancyPlanner",
     "SendingConfig",

@@ -5,10 +5,13 @@ from typing import Final
 
 from softphone.errors import ConfigError
 
-__all__ = ["FRAME_LENGTHS_MS", "PlannerTuning", "SendingConfig"]
+__all__ = ["FRAME_LENGTHS_MS", "PACKET_OVERHEAD", "CongestionTuning", "PlannerTuning", "SendingConfig"]
 
 FRAME_LENGTHS_MS: Final = (10, 20, 40, 60)
 """Packet lengths that can be sent, in ms."""
+
+PACKET_OVERHEAD: Final = 50
+"""Bytes that the network carries beside the payload: IPv4 20, UDP 8, RTP 12, SRTP tag 10."""
 
 _MIN_BITRATE: Final = 6_000
 _MAX_BITRATE: Final = 510_000
@@ -64,6 +67,47 @@ class PlannerTuning:
 
 
 @dataclass(frozen=True, slots=True)
+class CongestionTuning:
+    """Thresholds and time constants of the congestion control. Rates count headers."""
+
+    min_payload_bps: int = 16_000
+    """Payload that is left whatever happens: below, speech gives way faster than the queue."""
+    queue: float = 0.05
+    """Seconds of waiting from which a queue that grows, or one that loses packets, is congestion."""
+    standing_queue: float = 0.10
+    """Seconds of waiting from which a queue that doesn't drain is congestion."""
+    jitters: float = 2.0
+    """Both thresholds are at least so many times the interarrival jitter of RFC 3550."""
+    round_trip_queue: float = 0.10
+    """Seconds above the shortest round trip that count as a queue where the peer reports no
+    delay: one sample a report, and the way back is in it."""
+    round_trip_jitters: float = 4.0
+    """The like of `jitters` for round trips."""
+    growth: float = 0.01
+    """Seconds per second from which a queue grows."""
+    drain: float = -0.02
+    """Seconds per second below which it drains."""
+    queue_loss: float = 0.02
+    """Fraction lost from which a queue counts as full."""
+    decrease: float = 0.85
+    """Share of the rate that arrived that is sent after congestion."""
+    least_decrease: float = 0.5
+    """No single decrease goes below this share of the rate before."""
+    cuts: int = 4
+    """Decreases without effect after which the queue is not of our making."""
+    step: float = 0.10
+    """Share by which a probe raises the rate."""
+    step_after: float = 2.0
+    """Least seconds between two steps; with rare reports, two reports."""
+    hold: float = 5.0
+    """Seconds without congestion before the first probe."""
+    hold_max: float = 40.0
+    """The hold doubles up to this many seconds with each probe that fails."""
+    floor_window: float = 60.0
+    """Seconds over which the shortest round trip is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendingConfig:
     """What to send and what the peer can use.
 
@@ -75,7 +119,12 @@ class SendingConfig:
     mode: str = "auto"
     """How redundancy is chosen: a name in :data:`softphone.sending.modes.MODES`."""
     frame_ms: int = 20
-    """Length of a packet in ms: 10, 20, 40 or 60."""
+    """Length of a packet in ms: 10, 20, 40 or 60. Mode `auto` makes them longer where the
+    rate is so low that headers would outweigh the speech."""
+    max_frame_ms: int = 60
+    """Longest packet that `auto` may choose, in ms."""
+    back_off: bool = True
+    """Mode `auto` sends less while the network is congested."""
     complexity: int = 9
     """Encoder complexity, 0..10."""
     dtx: bool = False
@@ -92,12 +141,16 @@ class SendingConfig:
     """Negotiated payload type of RED, 0..127."""
     tuning: PlannerTuning = field(default_factory=PlannerTuning)
     """Thresholds and time constants of the planner."""
+    congestion: CongestionTuning = field(default_factory=CongestionTuning)
+    """Thresholds and time constants of the congestion control."""
 
     def __post_init__(self) -> None:
         if not _MIN_BITRATE <= self.bitrate <= _MAX_BITRATE:
             raise ConfigError(f"bitrate must be {_MIN_BITRATE}..{_MAX_BITRATE} bit/s, not {self.bitrate}")
         if self.frame_ms not in FRAME_LENGTHS_MS:
             raise ConfigError(f"frame length must be 10, 20, 40 or 60 ms, not {self.frame_ms}")
+        if self.max_frame_ms < 10:
+            raise ConfigError(f"the longest packet can't be {self.max_frame_ms} ms; 10 is the least")
         if not 0 <= self.complexity <= 10:
             raise ConfigError(f"complexity must be 0..10, not {self.complexity}")
         if self.peer_dred_ms < 0:

@@ -28,6 +28,12 @@ class NetworkReport:
     """Interarrival jitter in seconds (RFC 3550, section 6.4.1)."""
     span: float | None = None
     """Seconds of media that the report covers; None: all since the report before."""
+    queueing_delay: float | None = None
+    """Seconds that packets wait in queues on their way; None when the peer doesn't say."""
+    delay_trend: float = 0.0
+    """Growth of `queueing_delay` in seconds per second."""
+    received_bps: float | None = None
+    """Payload that reached the peer in bit/s; None when it doesn't say."""
 
     def is_valid(self) -> bool:
         """False when a field is out of range or not a number."""
@@ -37,6 +43,11 @@ class NetworkReport:
             and 0.0 <= self.fraction_lost <= 1.0
             and (burst is None or 1.0 <= burst < math.inf)
             and (self.span is None or 0.0 <= self.span < math.inf)
+            and (self.round_trip is None or 0.0 <= self.round_trip < math.inf)
+            and 0.0 <= self.jitter < math.inf
+            and (self.queueing_delay is None or 0.0 <= self.queueing_delay < math.inf)
+            and math.isfinite(self.delay_trend)
+            and (self.received_bps is None or 0.0 <= self.received_bps < math.inf)
         )
 
 
@@ -74,6 +85,15 @@ class NetworkEstimate:
     high: bool
     """So much loss that it comes in runs, independent or not."""
 
+    def __str__(self) -> str:
+        """For people, like "20 % loss in runs of 3.1"."""
+        if self.state is NetworkState.UNKNOWN:
+            return "the network isn't known yet"
+        if self.state is NetworkState.CLEAN:
+            return "no loss"
+        text = f"{100 * self.loss:.0f} % loss"
+        return text if self.mean_burst is None else f"{text} in runs of {self.mean_burst:.1f}"
+
 
 class NetworkEstimator:
     """Turns reports into a `NetworkEstimate`. Pure arithmetic on the reports' own times."""
@@ -94,15 +114,28 @@ class NetworkEstimator:
         self._bursty = self._moderate = self._high = False
         self._clean_since: float | None = None
 
-    def on_report(self, report: NetworkReport) -> bool:
-        """Take in a report; False when it is invalid or older than the last."""
-        last = self._last
-        if not report.is_valid() or (last is not None and report.at <= last.at):
+    def accepts(self, report: NetworkReport) -> bool:
+        """Whether a report is valid and newer than the last."""
+        return report.is_valid() and (self._last is None or report.at > self._last.at)
+
+    def on_report(self, report: NetworkReport, *, congested: bool = False) -> bool:
+        """Take in a report; False when it is invalid or older than the last.
+
+        With `congested` its losses are our own doing: they tell nothing of what the network
+        loses otherwise, and more redundancy would make them worse. Then only the time counts.
+        """
+        if not self.accepts(report):
             return False
-        tuning = self._tuning
+        last, tuning = self._last, self._tuning
         if last is not None and report.at - last.at > tuning.stale_after:
             self._forget()
             last = None
+        if congested:
+            self._last = report
+            if self._clean_since is None:
+                # A verdict "clean" needs a whole window without congestion.
+                self._known_from = report.at
+            return True
         elapsed = report.at - last.at if last else 0.0
         span = report.span if report.span is not None else elapsed
         if last is None:

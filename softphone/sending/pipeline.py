@@ -82,7 +82,14 @@ class SendingPipeline:
     @property
     def statistics(self) -> SendingStatistics:
         """A copy of the counts so far."""
-        return replace(self._statistics)
+        congestion = self._planner.congestion
+        return replace(
+            self._statistics,
+            rate_state=str(congestion.limit.state),
+            backoffs=congestion.backoffs,
+            probes=congestion.probes,
+            probes_failed=congestion.probes_failed,
+        )
 
     @property
     def reports_ignored(self) -> int:
@@ -190,6 +197,8 @@ class SendingPipeline:
         statistics.frames_encoded += 1
         statistics.muted_frames += int(self._was_muted)
         statistics.seconds += audio.size / OPUS_CLOCK_RATE
+        if self._planner.congestion.limit.wire_bps is not None:
+            statistics.limited_seconds += audio.size / OPUS_CLOCK_RATE
         silent = len(packet) <= DTX_BYTES and self._encoder.dtx
         announced, self._silent = self._silent, silent
         # The first packet of silence is sent: it tells the receiver that nothing is lost.

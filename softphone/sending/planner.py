@@ -1,11 +1,13 @@
 """The redundancy planner: reports in, plan out."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from softphone.errors import ConfigError
 from softphone.sending.config import SendingConfig
+from softphone.sending.congestion import CongestionControl, RateLimit, SentRate
+from softphone.sending.framing import FrameLengthChoice, overhead_bps
 from softphone.sending.modes import MODES, Mode
 from softphone.sending.network import NetworkEstimate, NetworkEstimator, NetworkReport, NetworkState
 from softphone.sending.plan import Means, RedundancyPlan, fit
@@ -37,14 +39,19 @@ class PlanRecord:
     """The plan from then on."""
     network: NetworkEstimate
     """What was known of the network."""
+    limit: RateLimit
+    """What the congestion control allowed."""
+    reason: str
+    """Why the plan changed, for people."""
 
 
 class RedundancyPlanner:
     """Chooses how much of which redundancy to send.
 
     A call starts protected, since nobody knows the network yet; protection is dropped
-    once reports show a clean one and comes back with the first losses. Times only need
-    a common origin; nothing here reads a clock.
+    once reports show a clean one and comes back with the first losses. On a congested path
+    mode `auto` sends less in all, in longer packets where headers would outweigh the speech.
+    Times only need a common origin; nothing here reads a clock.
     """
 
     def __init__(self, config: SendingConfig) -> None:
@@ -57,6 +64,10 @@ class RedundancyPlanner:
         self._seen: NetworkEstimate | None = None
         self._wanted: RedundancyPlan | None = None
         self._config, self._mode = config, _mode(config)
+        self._congestion = CongestionControl(config.congestion)
+        self._framing = FrameLengthChoice(config)
+        self._room = self._planned_room = (config.frame_ms, config.bitrate)
+        self._limit_noted = RateLimit()
 
     @property
     def config(self) -> SendingConfig:
@@ -73,6 +84,11 @@ class RedundancyPlanner:
         """Reports that were out of range or out of order."""
         return self._reports_ignored
 
+    @property
+    def congestion(self) -> CongestionControl:
+        """The congestion control, for its state and counters."""
+        return self._congestion
+
     def reconfigure(self, config: SendingConfig) -> None:
         """Take new settings (rate, mode, what the peer can use); they hold from the next plan.
 
@@ -81,29 +97,58 @@ class RedundancyPlanner:
         """
         self._mode = _mode(config)
         self._config = config
+        self._framing = FrameLengthChoice(config)
         self._seen = self._current = None
 
     def on_report(self, report: NetworkReport) -> None:
         """Take in what the peer reports. Bad and outdated reports are counted and ignored."""
-        if not self._estimator.on_report(report):
+        if not self._estimator.accepts(report):
             self._reports_ignored += 1
+            return
+        congested = False
+        if self._adapts and self._config.back_off:
+            congested = self._congestion.on_report(report, self._sent_rate())
+        self._estimator.on_report(report, congested=congested)
 
     def plan(self, now: float) -> RedundancyPlan:
         """The plan at time `now` in seconds; cheap enough to ask for each packet."""
         network = self._estimator.estimate(now)
-        if self._wanted is None or network != self._seen:
-            self._seen, self._wanted = network, self._choose(network)
-        wanted = self._wanted
-        if wanted == self._current:
+        room = self._room_for_speech(now)
+        if self._wanted is None or network != self._seen or room != self._room:
+            self._seen, self._room = network, room
+            self._wanted = self._choose(network, replace(self._config, frame_ms=room[0], bitrate=room[1]))
+        wanted, current, limit = self._wanted, self._current, self._congestion.limit
+        if current is None or (wanted != current and self._may_change(current, wanted, now)):
+            self._note(now, wanted, network, limit)
+            self._current, self._changed_at, self._planned_room = wanted, now, room
             return wanted
-        if self._current is None or now - self._changed_at >= self._patience(self._current, wanted):
-            self._current = wanted
-            self._changed_at = now
-            self._history.append(PlanRecord(now, wanted, network))
-        return self._current
+        if limit.state is not self._limit_noted.state:
+            self._note(now, current, network, limit)
+        return current
 
-    def _choose(self, network: NetworkEstimate) -> RedundancyPlan:
+    @property
+    def _adapts(self) -> bool:
+        return self._config.mode == "auto"
+
+    def _sent_rate(self) -> SentRate:
+        config, plan = self._config, self._current
+        most = config.bitrate + overhead_bps(config.frame_ms)
+        least = min(most, self._framing.least_wire_bps)
+        if plan is None:
+            return SentRate(most, overhead_bps(config.frame_ms), most, least)
+        overhead = overhead_bps(plan.frame_ms)
+        return SentRate(plan.total_bitrate + overhead, overhead, most, least)
+
+    def _room_for_speech(self, now: float) -> tuple[int, int]:
+        """Length of packets in ms and rate of their payload in bit/s."""
         config = self._config
+        if not self._adapts:
+            return config.frame_ms, config.bitrate
+        limit = self._congestion.limit.wire_bps
+        most = config.bitrate + overhead_bps(config.frame_ms)
+        return self._framing.choose(most if limit is None else min(limit, most), now)
+
+    def _choose(self, network: NetworkEstimate, config: SendingConfig) -> RedundancyPlan:
         loss, burst = network.loss, network.mean_burst
         if network.state is NetworkState.UNKNOWN:
             loss, burst = _ASSUMED_LOSS, _ASSUMED_BURST
@@ -120,6 +165,17 @@ class RedundancyPlanner:
         plan = fit(Means.NONE, 0.0, None, config)
         assert plan is not None
         return plan
+
+    def _may_change(self, current: RedundancyPlan, wanted: RedundancyPlan, now: float) -> bool:
+        """Changes of the room for speech can't wait; all others have their time."""
+        if self._room != self._planned_room:
+            return True
+        return now - self._changed_at >= self._patience(current, wanted)
+
+    def _note(self, now: float, plan: RedundancyPlan, network: NetworkEstimate, limit: RateLimit) -> None:
+        before, self._limit_noted = self._limit_noted, limit
+        reason = f"{limit.state}: {limit.reason}" if limit != before else str(network)
+        self._history.append(PlanRecord(now, plan, network, limit, reason))
 
     def _patience(self, current: RedundancyPlan, wanted: RedundancyPlan) -> float:
         """Seconds that `current` must have lasted before `wanted` may replace it."""

@@ -29,6 +29,16 @@ class SendingStatistics:
     """Opus packets made while muted."""
     gaps: int = 0
     """Breaks in the captured audio that were bridged by a jump of the timestamp."""
+    rate_state: str = "steady"
+    """What the congestion control is about: steady, backing off, holding or probing."""
+    backoffs: int = 0
+    """Times the rate was lowered because of congestion."""
+    probes: int = 0
+    """Steps by which the rate was raised again."""
+    probes_failed: int = 0
+    """Steps that met congestion and were taken back."""
+    limited_seconds: float = 0.0
+    """Media time encoded while congestion kept the rate below what is allowed."""
 
     @property
     def redundancy_bytes(self) -> int:

@@ -7,8 +7,10 @@ settings give the same bytes.
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +24,16 @@ from softphone.playout.trace import TraceRecord
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
 from softphone.rtp.reports import LossReporter
 from softphone.rtp.statistics import ReceiveStatistics
-from softphone.sending.config import SendingConfig
+from softphone.sending.config import PACKET_OVERHEAD, SendingConfig
 from softphone.sending.network import NetworkReport
 from softphone.sending.pipeline import SendingPipeline
 from softphone.sending.planner import PlanRecord
 from softphone.sending.statistics import SendingStatistics
+from softphone.sim.network import NetworkEmulator
+from softphone.sim.profile import NetworkProfile
 from softphone.sim.trace import PacketTrace
 
-__all__ = ["OneWayCall", "SimulationConfig", "TracedPacket", "simulate_call"]
+__all__ = ["OneWayCall", "Reports", "SimulationConfig", "TracedPacket", "simulate_call"]
 
 Pcm = NDArray[np.float32]
 
@@ -38,6 +42,15 @@ _BLOCK = 960
 _TAIL_SECONDS = 0.6
 """Silence after the input, so that the last words have later packets to repair them."""
 _SSRC = 1
+
+
+class Reports(Enum):
+    """How the receiver tells the sender what it got; the value is the seconds between reports."""
+
+    SOFTPHONE = 1.0
+    """As softphone does: loss, bursts and queueing delay, each second."""
+    BROWSER = 5.0
+    """As a browser does: RTCP receiver reports with loss, jitter and round trip, now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,14 @@ class SimulationConfig:
     playout: PlayoutConfig = field(default_factory=PlayoutConfig)
     """What the receiver does."""
     trace: PacketTrace = field(default_factory=PacketTrace.perfect)
-    """What the network does to each packet."""
+    """What the network does to each packet; not used where `network` is given."""
+    network: NetworkProfile | None = None
+    """A network that is emulated while the call runs, packet by packet with the size it has:
+    what a bottleneck needs. None: as `trace` says."""
+    seed: int = 0
+    """Of the emulated network."""
+    reports: Reports = Reports.SOFTPHONE
+    """How the receiver reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +134,49 @@ def simulate_call(pcm: Pcm, config: SimulationConfig, policy: PlayoutPolicy | No
     """Run one direction of a call over ``pcm`` (mono float32, 48 kHz).
 
     ``policy`` overrides the one named in the configuration. Receiver reports travel back
-    with the mean delay of the trace. Raises :class:`softphone.errors.ConfigError` for
-    unknown names.
+    with the mean delay of the trace, or the delay of the profile. Raises
+    :class:`softphone.errors.ConfigError` for unknown names.
     """
     return _Simulation(config, policy).run(pcm)
+
+
+class _Network(Protocol):
+    """One direction of a path."""
+
+    shortest: float
+    """Least delay, seconds."""
+    back: float
+    """Delay of the way back, seconds."""
+
+    def send(self, at: float, duration: float, size: int) -> float | None:
+        """Arrival of a packet of ``size`` bytes with ``duration`` seconds of speech; None when lost."""
+
+
+class _Trace:
+    """The packet that carries the k-th frame of a trace's interval meets its k-th fate."""
+
+    def __init__(self, trace: PacketTrace) -> None:
+        self._trace = trace
+        self._position = 0.0
+        self.shortest = trace.min_delay or 0.0
+        self.back = trace.mean_delay or 0.0
+
+    def send(self, at: float, duration: float, size: int) -> float | None:
+        fate = self._trace.fate(round(self._position))
+        self._position += duration / self._trace.interval
+        return None if fate is None else at + fate
+
+
+class _Emulated:
+    """A path whose queue fills with what is sent."""
+
+    def __init__(self, profile: NetworkProfile, seed: int) -> None:
+        self._emulator = NetworkEmulator(profile, seed)
+        self.shortest = self.back = profile.delay
+
+    def send(self, at: float, duration: float, size: int) -> float | None:
+        deliveries = self._emulator.send(at, size + PACKET_OVERHEAD)
+        return min(deliveries) if deliveries else None
 
 
 class _Simulation:
@@ -125,20 +184,24 @@ class _Simulation:
     """Order of events at the same instant: what comes in, what goes out, what is heard."""
 
     def __init__(self, config: SimulationConfig, policy: PlayoutPolicy | None) -> None:
-        self._trace = config.trace.resampled(config.sending.frame_ms / 1000)
+        self._network: _Network
+        if config.network is not None:
+            self._network = _Emulated(config.network, config.seed)
+        else:
+            self._network = _Trace(config.trace.resampled(config.sending.frame_ms / 1000))
         self._pipeline = SendingPipeline(config.sending)
         self._records: list[TraceRecord] = []
         self._engine = PlayoutEngine(config.playout, policy, on_trace=self._on_record)
-        self._reporter = LossReporter()
+        self._reports = config.reports
+        self._reporter = LossReporter(interval=config.reports.value)
         self._received = ReceiveStatistics(OPUS_CLOCK_RATE)
         self._packets: list[TracedPacket] = []
         self._events: list[tuple[float, int, int, object]] = []
         self._order = count()
-        self._back = self._trace.mean_delay or 0.0
-        forth = self._trace.min_delay or 0.0
+        self._back = self._network.back
         # What connectivity checks would have measured before the first packet.
-        self._round_trip = forth + self._back
-        self._engine.set_path_delay(forth, self._round_trip)
+        self._round_trip = self._network.shortest + self._back
+        self._engine.set_path_delay(self._network.shortest, self._round_trip)
         self._late = 0
 
     def run(self, pcm: Pcm) -> OneWayCall:
@@ -183,10 +246,8 @@ class _Simulation:
     def _run_events(self, until: float) -> None:
         while self._events and self._events[0][0] <= until + 1e-9:
             at, _, _, what = heapq.heappop(self._events)
-            if isinstance(what, RtpPacket):
-                self._reporter.on_packet(what.sequence_number)
-                self._received.update(what.sequence_number, what.timestamp, at)
-                self._engine.insert(what, at)
+            if isinstance(what, int):
+                self._receive(what, at)
             elif isinstance(what, NetworkReport):
                 self._pipeline.on_report(what)
             elif isinstance(what, np.ndarray):
@@ -194,17 +255,22 @@ class _Simulation:
 
     def _send(self, block: Pcm, at: float) -> None:
         for payload in self._pipeline.push(block, at - _BLOCK / OPUS_CLOCK_RATE):
-            index = len(self._packets)
-            fate = self._trace.fate(index)
-            arrival = None if fate is None else at + fate
+            plan = self._pipeline.plan
+            assert plan is not None
+            arrival = self._network.send(at, plan.frame_ms / 1000, len(payload.payload))
             self._packets.append(
                 TracedPacket(at, arrival, payload.timestamp, payload.payload_type, payload.payload)
             )
             if arrival is not None:
-                packet = RtpPacket(
-                    payload.payload_type, index & 0xFFFF, payload.timestamp, _SSRC, payload.payload
-                )
-                self._schedule(arrival, self._ARRIVAL, packet)
+                self._schedule(arrival, self._ARRIVAL, len(self._packets) - 1)
+
+    def _receive(self, index: int, at: float) -> None:
+        sent = self._packets[index]
+        packet = RtpPacket(sent.payload_type, index & 0xFFFF, sent.timestamp, _SSRC, sent.payload)
+        self._round_trip = at - sent.sent + self._back
+        self._reporter.on_packet(packet.sequence_number, packet.timestamp, at, len(packet.payload))
+        self._received.update(packet.sequence_number, packet.timestamp, at)
+        self._engine.insert(packet, at)
 
     def _on_record(self, record: TraceRecord) -> None:
         self._records.append(record)
@@ -217,17 +283,22 @@ class _Simulation:
             self._reporter.on_late_packet()
         self._late = late
         report = self._reporter.poll(now)
-        if report is not None:
-            arrived = now + self._back
-            block = self._received.report()
-            self._schedule(
-                arrived,
-                self._REPORT,
-                NetworkReport(
-                    at=arrived,
-                    fraction_lost=block.fraction_lost,
-                    mean_burst=report.mean_burst,
-                    round_trip=self._round_trip,
-                    jitter=block.jitter / OPUS_CLOCK_RATE,
-                ),
+        if report is None:
+            return
+        arrived = now + self._back
+        block = self._received.report()
+        sent = NetworkReport(
+            at=arrived,
+            fraction_lost=block.fraction_lost,
+            round_trip=self._round_trip,
+            jitter=block.jitter / OPUS_CLOCK_RATE,
+        )
+        if self._reports is Reports.SOFTPHONE:
+            sent = replace(
+                sent,
+                mean_burst=report.mean_burst,
+                queueing_delay=report.queueing_delay,
+                delay_trend=report.delay_trend,
+                received_bps=report.received_bps,
             )
+        self._schedule(arrived, self._REPORT, sent)

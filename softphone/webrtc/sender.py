@@ -10,7 +10,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiortc import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpSendParameters
@@ -96,6 +96,8 @@ class AudioSender:
         """Called with what each receiver report of the peer says about our packets."""
         self.on_loss_report: Callable[[LossReport], None] | None = None
         """Called with each application-layer loss report of the peer."""
+        self.on_progress: Callable[[], None] | None = None
+        """Called when a report says that more of our packets have arrived than the one before."""
         self.muted = False
         """While True no audio leaves, whatever comes in; reports and digits still do."""
         self.counters = SenderCounters()
@@ -112,8 +114,10 @@ class AudioSender:
         self._offset = secrets.randbits(32)
         self._media_time = (0, 0.0)
         self._resumed = False
+        self._highest_reported: int | None = None
         self._report_times: OrderedDict[int, float] = OrderedDict()
         self._reported_packets = 0
+        self._awaiting_loss: NetworkReport | None = None
         self._dtmf: DtmfSender | None = None
         self._dtmf_time = 0
         self._dtmf_task: asyncio.Task[None] | None = None
@@ -230,9 +234,14 @@ class AudioSender:
                 return
             if self.on_loss_report is not None:
                 self.on_loss_report(self.remote_loss)
+            self._complete_report(self.remote_loss)
 
     def _on_report_block(self, block: RtcpReceiverInfo, now: float) -> None:
         self.counters.reports_received += 1
+        if block.highest_sequence != self._highest_reported:
+            self._highest_reported = block.highest_sequence
+            if self.on_progress is not None:
+                self.on_progress()
         sent = self._report_times.get(block.lsr)
         round_trip = None
         if sent is not None and block.lsr:
@@ -246,15 +255,30 @@ class AudioSender:
             jitter=block.jitter / OPUS_CLOCK_RATE,
             round_trip=round_trip,
         )
-        if self.on_report is not None:
-            report = NetworkReport(
-                at=now,
-                fraction_lost=self.remote_inbound.fraction_lost,
-                mean_burst=self.remote_loss.mean_burst if self.remote_loss is not None else None,
-                round_trip=round_trip,
-                jitter=self.remote_inbound.jitter,
+        self._complete_report(None)
+        self._awaiting_loss = NetworkReport(
+            at=now,
+            fraction_lost=self.remote_inbound.fraction_lost,
+            round_trip=round_trip,
+            jitter=self.remote_inbound.jitter,
+        )
+        if self._agreed is None or not self._agreed.peer_loss_reports:
+            self._complete_report(None)
+
+    def _complete_report(self, loss: LossReport | None) -> None:
+        """Hand on the report that a loss report, which follows it in the same datagram, completes."""
+        report, self._awaiting_loss = self._awaiting_loss, None
+        if report is None or self.on_report is None:
+            return
+        if loss is not None:
+            report = replace(
+                report,
+                mean_burst=loss.mean_burst,
+                queueing_delay=loss.queueing_delay,
+                delay_trend=loss.delay_trend,
+                received_bps=loss.received_bps,
             )
-            self.on_report(report)
+        self.on_report(report)
 
     def _parameters(self) -> RTCRtpSendParameters:
         extensions = self._agreed.extensions if self._agreed is not None else {}

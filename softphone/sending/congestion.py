@@ -1,0 +1,190 @@
+"""How much may be sent: less when the path is congested, more again step by step.
+
+The law, with the rate of everything sent, headers included:
+
+- Congestion: the rate becomes 0.85 times what arrives at the peer. What arrives through a
+  full queue is what the bottleneck carries, so the queue drains at once, however far above
+  it we were (multiplicative decrease by the measured rate: draft-ietf-rmcat-gcc-02, section
+  5.5; additive increase and multiplicative decrease converge: Chiu and Jain, 1989).
+- While the queue drains, nothing changes.
+- When it has been gone for 5 s, probes: 10 % more, and as long as no queue appears, 10 %
+  more again, until the allowed rate is reached.
+- A probe that meets congestion is taken back to the last rate that worked, and the next
+  one waits twice as long, up to 40 s. A probe that goes beyond where the last one failed
+  ends that: the bottleneck has opened.
+- A delay that four decreases don't change isn't ours: another path, or somebody else's
+  queue. Without loss two decreases are enough to see that, and the rate from before returns.
+
+Loss without a queue changes nothing here: redundancy answers it, within the same rate.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from softphone.sending.config import CongestionTuning
+from softphone.sending.network import NetworkReport
+from softphone.sending.queue_signal import Queue, QueueSignal, QueueWatch
+
+__all__ = ["CongestionControl", "RateLimit", "RateState", "SentRate"]
+
+
+class RateState(StrEnum):
+    """What the congestion control is about."""
+
+    STEADY = "steady"
+    """All that is allowed may be sent."""
+    BACKING_OFF = "backing off"
+    """The rate was lowered, and the queue isn't gone yet."""
+    HOLDING = "holding"
+    """The queue is gone; the rate stays low for a while."""
+    PROBING = "probing"
+    """The rate was raised by a step, and nothing has gone wrong so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How much may be sent."""
+
+    state: RateState = RateState.STEADY
+    wire_bps: int | None = None
+    """Most to send, headers included, in bit/s; None: all that is allowed."""
+    reason: str = ""
+    """Why it is so, for people; empty before the first congestion."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentRate:
+    """What we send, may send and must send, in bit/s with headers where nothing else is said."""
+
+    wire_bps: int
+    """Now."""
+    overhead_bps: int
+    """The headers of it."""
+    most_bps: int
+    """Most that may ever be sent."""
+    least_bps: int
+    """Least that makes a call."""
+
+
+class CongestionControl:
+    """Turns reports into a `RateLimit`. Time is that of the reports."""
+
+    def __init__(self, tuning: CongestionTuning | None = None) -> None:
+        self._tuning = tuning or CongestionTuning()
+        self._watch = QueueWatch(self._tuning)
+        self._limit = RateLimit()
+        self._hold = self._tuning.hold
+        self._since = 0.0
+        self._last_report: float | None = None
+        self._interval = 1.0
+        # Of the present or latest congestion.
+        self._cuts = 0
+        self._first_delay = 0.0
+        self._before: int | None = None
+        # Of the probes.
+        self._worked = 0
+        self._failed_at: int | None = None
+        self.backoffs = 0
+        """Times the rate was lowered because of congestion."""
+        self.probes = 0
+        """Steps up."""
+        self.probes_failed = 0
+        """Steps up that met congestion."""
+
+    @property
+    def limit(self) -> RateLimit:
+        """What holds now."""
+        return self._limit
+
+    def on_report(self, report: NetworkReport, sent: SentRate) -> bool:
+        """Take in a valid report; True when its losses are those of a queue that we filled."""
+        if self._last_report is not None:
+            self._interval = min(5.0, max(0.2, report.at - self._last_report))
+        self._last_report = report.at
+        signal = self._watch.judge(report)
+        if signal.queue is Queue.CONGESTED:
+            arrived = (1.0 - report.fraction_lost) * sent.wire_bps
+            if report.received_bps is not None:
+                arrived = report.received_bps + sent.overhead_bps * (1.0 - report.fraction_lost)
+            self._on_congestion(report.at, signal, sent, min(arrived, sent.wire_bps))
+        elif signal.queue is Queue.EMPTY:
+            self._on_calm(report.at, sent.most_bps)
+        return signal.queue is not Queue.EMPTY and self._limit.state is RateState.BACKING_OFF
+
+    def _on_congestion(self, now: float, signal: QueueSignal, sent: SentRate, arrived: float) -> None:
+        tuning, state = self._tuning, self._limit.state
+        if state is RateState.PROBING:
+            self.probes_failed += 1
+            self._failed_at = self._limit.wire_bps
+            self._hold = min(2.0 * self._hold, tuning.hold_max)
+            self._begin(now, signal, self._worked)
+            self._set(RateState.BACKING_OFF, self._worked, f"{signal}: the probe has failed")
+            return
+        if state is not RateState.BACKING_OFF:
+            self._begin(now, signal, self._limit.wire_bps)
+        elif self._gave_up(now, signal):
+            return
+        self._cuts += 1
+        self.backoffs += 1
+        self._since = now
+        lowered = max(tuning.decrease * arrived, tuning.least_decrease * sent.wire_bps, sent.least_bps)
+        self._set(RateState.BACKING_OFF, round(lowered), str(signal))
+
+    def _begin(self, now: float, signal: QueueSignal, before: int | None) -> None:
+        self._cuts = 0
+        self._since = now
+        self._first_delay = signal.delay
+        self._before = before
+
+    def _gave_up(self, now: float, signal: QueueSignal) -> bool:
+        """Whether lowering the rate any further would be of no use."""
+        tuning = self._tuning
+        lossy = signal.loss >= tuning.queue_loss
+        if self._cuts < (tuning.cuts if lossy else 2) or signal.delay < 0.8 * self._first_delay:
+            return False
+        self._watch.accept(signal.delay)
+        if lossy:
+            self._calm(now, f"{signal} whatever we send")
+        elif self._before is None:
+            self._steady("the path has become longer")
+        else:
+            self._limit = replace(self._limit, wire_bps=self._before)
+            self._calm(now, "the path has become longer")
+        return True
+
+    def _on_calm(self, now: float, allowed: int) -> None:
+        tuning, state, limit = self._tuning, self._limit.state, self._limit.wire_bps
+        if limit is None:
+            return
+        if state is RateState.BACKING_OFF:
+            self._calm(now, "the queue is gone")
+        elif state is RateState.HOLDING:
+            if now - self._since >= self._hold:
+                self._step(now, limit, allowed)
+        elif now - self._since >= max(tuning.step_after, 1.9 * self._interval):
+            if self._failed_at is not None and limit > self._failed_at:
+                self._failed_at = None
+                self._hold = tuning.hold
+            if limit >= allowed:
+                self._steady("all that is allowed gets through")
+            else:
+                self._step(now, limit, allowed)
+
+    def _calm(self, now: float, reason: str) -> None:
+        self._since = now
+        self._set(RateState.HOLDING, self._limit.wire_bps, reason)
+
+    def _step(self, now: float, limit: int, allowed: int) -> None:
+        self._worked = limit
+        self._since = now
+        self.probes += 1
+        raised = min(round((1.0 + self._tuning.step) * limit), allowed)
+        self._set(RateState.PROBING, raised, "no queue: trying more")
+
+    def _steady(self, reason: str) -> None:
+        self._hold = self._tuning.hold
+        self._failed_at = None
+        self._set(RateState.STEADY, None, reason)
+
+    def _set(self, state: RateState, wire_bps: int | None, reason: str) -> None:
+        self._limit = RateLimit(state, wire_bps, reason)
