@@ -20,6 +20,8 @@ from softphone.call_events import (
     CallState,
     Connected,
     DigitReceived,
+    Reconnected,
+    Reconnecting,
     SignalingLost,
     Unverified,
     Verified,
@@ -110,6 +112,7 @@ class Call:
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._over = False
         self._signaling_lost = False
+        self._reconnecting = False
         self._tasks: list[asyncio.Task[None]] = []
         self._run_task: asyncio.Task[None] | None = None
 
@@ -267,7 +270,7 @@ class Call:
         end = await self._session.closed()
         if end.reason is not EndReason.REMOTE_GONE or self._state is not CallState.TALKING:
             self._decide(end)
-        elif self.peer.state is ConnectionState.CONNECTED:
+        elif not self.peer.state.over:
             self._signaling_lost = True
             self._emit(SignalingLost(end.detail))
         # Else the connection is gone as well, and `_on_connection_state` ends the call.
@@ -293,9 +296,15 @@ class Call:
             self._emit(Unverified(str(error)))
 
     def _on_connection_state(self, state: ConnectionState) -> None:
-        if state not in (ConnectionState.FAILED, ConnectionState.CLOSED):
+        if self._state is not CallState.TALKING:
             return
-        if self._state is CallState.TALKING:
+        if state is ConnectionState.RECONNECTING:
+            self._reconnecting = True
+            self._emit(Reconnecting())
+        elif state is ConnectionState.CONNECTED and self._reconnecting:
+            self._reconnecting = False
+            self._emit(Reconnected())
+        elif state.over:
             end = CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, "the connection to the other phone is gone")
             self._loop.call_later(0.0 if self._signaling_lost else _FAREWELL_GRACE, self._decide, end)
 

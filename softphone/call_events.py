@@ -23,6 +23,8 @@ __all__ = [
     "CallState",
     "Connected",
     "DigitReceived",
+    "Reconnected",
+    "Reconnecting",
     "SignalingLost",
     "Unverified",
     "Verified",
@@ -76,6 +78,16 @@ class SignalingLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The path to the peer is dead; another one is looked for, and the call goes on meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """Audio flows again."""
+
+
+@dataclass(frozen=True, slots=True)
 class DigitReceived:
     """The peer pressed a key."""
 
@@ -90,4 +102,6 @@ class CallOver:
     end: CallEnd
 
 
-CallEvent: TypeAlias = Connected | Verified | Unverified | SignalingLost | DigitReceived | CallOver
+CallEvent: TypeAlias = (
+    Connected | Verified | Unverified | SignalingLost | Reconnecting | Reconnected | DigitReceived | CallOver
+)

@@ -12,6 +12,8 @@ from softphone.call_events import (
     CallOver,
     Connected,
     DigitReceived,
+    Reconnected,
+    Reconnecting,
     SignalingLost,
     Unverified,
     Verified,
@@ -103,6 +105,10 @@ async def _show_events(call: Call, terminal: Terminal) -> None:
                 )
             case SignalingLost():
                 terminal.say("The signalling connection is lost; the call goes on.", style="yellow")
+            case Reconnecting():
+                terminal.say("The connection is interrupted; reconnecting ...", style="yellow")
+            case Reconnected():
+                terminal.say("The connection works again.")
             case DigitReceived(digit=digit):
                 terminal.say(f"Key pressed by the other side: {digit}")
             case CallOver():

@@ -1,156 +1,159 @@
-"""aiortc's peer connection with our sender, receiver and ICE connection inside.
+"""DTLS-SRTP over ICE, with one audio stream each way: the transport half of a peer."""
 
-Negotiation of transports, ICE and DTLS stay aiortc's. Everything it would do with audio
-itself is replaced through two adapters that speak its vocabulary.
-"""
-
+import asyncio
 import logging
-import secrets
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCDtlsTransport,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpTransceiver,
-)
-from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aioice.candidate import Candidate
+from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 
 from .guard import TransportGuard
-from .ice import IceConfig, IceConnection
+from .ice import IceConnection
+from .ice_config import IceConfig
+from .ice_transport import IceTransport
 from .receiver import AudioReceiver
+from .reconnection import PathKeeper, ReconnectConfig
+from .remote_description import RemoteDescription, RemoteTransport
 from .sender import AudioSender
+from .states import TRANSITIONS, ConnectionState
 
 __all__ = ["AudioConnection"]
 
 logger = logging.getLogger(__name__)
 
 
-class _SenderAdapter:
-    """Our sender under the names of RTCRtpSender."""
+class AudioConnection:
+    """Connects, stays connected and closes. Negotiates nothing."""
 
-    kind = "audio"
-
-    def __init__(self, audio: AudioSender) -> None:
-        self.audio = audio
-        self.track: MediaStreamTrack | None = None
-        self._enabled = True
-        self._ssrc = audio.ssrc
-        self._rtx_ssrc = audio.ssrc
-        self._stream_id = secrets.token_hex(8)
-        self._track_id = secrets.token_hex(8)
-
-    @property
-    def transport(self) -> RTCDtlsTransport:
-        return self.audio.transport
-
-    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802
-        self.audio.transport = transport
-
-    def replaceTrack(self, track: MediaStreamTrack | None) -> None:  # noqa: N802
-        self.track = track
-
-    async def send(self, parameters: RTCRtpSendParameters) -> None:
-        await self.audio.start()
-
-    async def stop(self) -> None:
-        await self.audio.stop()
-
-
-class _ReceiverAdapter:
-    """Our receiver under the names of RTCRtpReceiver."""
-
-    kind = "audio"
-
-    def __init__(self, audio: AudioReceiver) -> None:
-        self.audio = audio
-        self._enabled = True
-        self._track: MediaStreamTrack | None = None
-
-    @property
-    def track(self) -> MediaStreamTrack | None:
-        return self._track
-
-    @property
-    def transport(self) -> RTCDtlsTransport:
-        return self.audio.transport
-
-    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802
-        self.audio.transport = transport
-
-    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
-        await self.audio.start(encoding.ssrc for encoding in parameters.encodings)
-
-    async def stop(self) -> None:
-        await self.audio.stop()
-
-    def _set_rtcp_ssrc(self, ssrc: int) -> None:
-        """The receiver knows its SSRC from the start."""
-
-
-class AudioConnection(RTCPeerConnection):
-    """A peer connection with one audio transceiver that is ours from end to end.
-
-    Only `sender`, `receiver`, `ice` and `guard` are meant for use besides the methods of
-    the base class.
-    """
-
-    sender: AudioSender
-    """Our side's stream."""
-    receiver: AudioReceiver
-    """The peer's stream."""
-    ice: IceConnection
-    """Sockets and their counters."""
-    guard: TransportGuard
-    """Counters of what came through SRTP."""
-
-    def __init__(self, ice: IceConfig) -> None:
-        servers = [
-            RTCIceServer(urls=server.url, username=server.username, credential=server.credential)
-            for server in ice.servers
-        ]
-        # Without a list aiortc would ask a public STUN server.
-        super().__init__(RTCConfiguration(iceServers=servers))
-        self._ice_config = ice
-        self.addTransceiver("audio", direction="sendrecv")
-
-    @property
-    def dtls(self) -> RTCDtlsTransport:
-        """The DTLS transport that carries the audio."""
-        return self.sender.transport
-
-    def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
-        dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
-        transport: Any = dtls.transport
-        self.ice = IceConnection.replacing(transport._connection, self._ice_config)
-        transport.iceGatherer._connection = transport._connection = self.ice
-        transport._recv, transport._send = self.ice.recv, self.ice.send
-        self.guard = TransportGuard(dtls)
-        return dtls
-
-    def _RTCPeerConnection__createTransceiver(  # noqa: N802
-        self, direction: str, kind: str, sender_track: MediaStreamTrack | None = None
-    ) -> RTCRtpTransceiver:
-        transceiver: Any = super()._RTCPeerConnection__createTransceiver(  # type: ignore[misc]
-            direction=direction, kind=kind, sender_track=sender_track
-        )
-        dtls = transceiver.sender.transport
-        ice = self.ice
-        self.sender = AudioSender(dtls)
+    def __init__(self, ice: IceConfig, reconnect: ReconnectConfig) -> None:
+        self.ice = IceTransport(ice)
+        """Sockets, paths and their counters."""
+        self.certificate = RTCCertificate.generateCertificate()
+        self.dtls = RTCDtlsTransport(self.ice, [self.certificate])  # type: ignore[arg-type]
+        self.guard = TransportGuard(self.dtls)
+        """Counters of what came through SRTP."""
+        self.sender = AudioSender(self.dtls)
+        """Our side's stream."""
         self.receiver = AudioReceiver(
-            dtls, ssrc=self.sender.ssrc, cname=self.sender.cname, arrival=lambda: ice.arrival
+            self.dtls, ssrc=self.sender.ssrc, cname=self.sender.cname, arrival=lambda: self.ice.arrival
         )
-        transceiver._RTCRtpTransceiver__sender = _SenderAdapter(self.sender)
-        transceiver._RTCRtpTransceiver__receiver = _ReceiverAdapter(self.receiver)
-        return transceiver  # type: ignore[no-any-return]
+        """The peer's stream."""
+        self.on_state: Callable[[ConnectionState], None] | None = None
+        """Called with each new state."""
+        self.on_restart: Callable[[], None] | None = None
+        """Called when ICE should be restarted through signalling."""
+        self.on_session_needed: Callable[[], None] | None = None
+        """Called when nothing has helped so far, and only a new session will."""
+        self.keeper = PathKeeper(
+            self.ice,
+            reconnect,
+            on_dead=lambda: self._enter(ConnectionState.RECONNECTING),
+            on_repaired=lambda: self._enter(ConnectionState.CONNECTED),
+            on_restart=lambda: self.on_restart and self.on_restart(),
+            on_session_needed=lambda: self.on_session_needed and self.on_session_needed(),
+            on_lost=lambda: self._enter(ConnectionState.FAILED),
+        )
+        self.guard.on_authentic = self.keeper.on_authentic
+        self.sender.on_progress = self.keeper.on_progress
+        self._state = ConnectionState.NEW
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.dtls.on("statechange", self._on_dtls_state)
 
-    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802
-        """Establish the transports; a failure ends the connection instead of leaving it half-way."""
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._state
+
+    @property
+    def fingerprints(self) -> list[tuple[str, str]]:
+        """Hash names and digests of our certificate."""
+        return [(f.algorithm, f.value) for f in self.dtls.getLocalParameters().fingerprints]
+
+    def start(self, remote: RemoteDescription, role: Literal["client", "server"]) -> None:
+        """Begin to connect to the peer, with that role in DTLS."""
+        self.dtls._set_role(role)
+        self._enter(ConnectionState.CONNECTING)
+        self._spawn(self._connect(self.ice.newest, remote))
+
+    def restart(self, remote: RemoteTransport) -> None:
+        """Move to the pending generation of ICE, whose other end is `remote`."""
+        self._spawn(self._move(self.ice.newest, remote))
+
+    def add_candidate(self, generation: IceConnection, candidate: str) -> None:
+        """Add a candidate of the peer that was checked before."""
+        # Names of the local network (mDNS) take seconds to resolve.
+        self._spawn(generation.add_remote_candidate(Candidate.from_sdp(candidate)))
+
+    async def close(self) -> None:
+        """Say goodbye and free everything. Idempotent."""
+        if self._closing:
+            return
+        self._closing = True
+        await self.keeper.stop()
+        await self.sender.stop()
+        await self.receiver.stop()
+        await self.dtls.stop()
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        await self.ice.close()
+        self._enter(ConnectionState.CLOSED)
+
+    def abort(self) -> None:
+        """The connection is over, whatever is still open."""
+        self._enter(ConnectionState.CLOSED)
+
+    async def _connect(self, generation: IceConnection, remote: RemoteDescription) -> None:
+        transport = remote.transport
         try:
-            await super()._RTCPeerConnection__connect()  # type: ignore[misc]
-        except Exception as error:
-            if self.connectionState != "closed":
-                logger.warning("connecting to the peer failed: %r", error)
-                await self.close()
+            await self.ice.connect(generation, transport)
+            # Before the first packet can come.
+            await self.receiver.start(remote.audio.ssrcs)
+            await self.dtls.start(
+                RTCDtlsParameters([RTCDtlsFingerprint(name, value) for name, value in transport.fingerprints])
+            )
+        except ConnectionError as error:
+            logger.info("connecting to the peer failed: %s", error)
+            self._enter(ConnectionState.FAILED)
+            return
+        if self.dtls.state != "connected":
+            self._enter(ConnectionState.FAILED)
+            return
+        await self.sender.start()
+        self.keeper.start()
+        self._enter(ConnectionState.CONNECTED)
+
+    async def _move(self, generation: IceConnection, remote: RemoteTransport) -> None:
+        try:
+            await self.ice.connect(generation, remote)
+        except ConnectionError as error:
+            logger.info("the restart of ICE found no path: %s", error)
+            if self.ice.pending is generation:
+                self.ice.abandon()
+        else:
+            self.keeper.on_new_path()
+
+    def _on_dtls_state(self) -> None:
+        if self.dtls.state == "closed" and not self._closing:
+            self._enter(ConnectionState.CLOSED)
+            self._spawn(self.close())
+
+    def _enter(self, state: ConnectionState) -> None:
+        if state not in TRANSITIONS[self._state]:
+            return
+        self._state = state
+        if self.on_state is not None:
+            self.on_state(state)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a part of the connection failed", exc_info=task.exception())
+            self._enter(ConnectionState.FAILED)

@@ -7,6 +7,7 @@ steps for one transport, catches, counts and goes on.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,8 @@ class TransportGuard:
 
     def __init__(self, transport: RTCDtlsTransport) -> None:
         self.counters = GuardCounters()
+        self.on_authentic: Callable[[bool], None] | None = None
+        """Called for each packet that could be decrypted: with True for RTP, with False for RTCP."""
         self._router: Any = transport._rtp_router
         self._extensions = _TolerantExtensions(self.counters)
         transport._rtp_header_extensions_map = self._extensions
@@ -68,6 +71,8 @@ class TransportGuard:
         """Take one decrypted RTP packet. Never raises."""
         counters = self.counters
         counters.rtp += 1
+        if self.on_authentic is not None:
+            self.on_authentic(True)
         try:
             packet = RtpPacket.parse(data, self._extensions)
         except Exception:
@@ -89,6 +94,8 @@ class TransportGuard:
         """Take one decrypted compound RTCP packet. Never raises."""
         counters = self.counters
         counters.rtcp += 1
+        if self.on_authentic is not None:
+            self.on_authentic(False)
         try:
             packets = RtcpPacket.parse(data)
         except Exception:

@@ -55,6 +55,8 @@ class LocalTransport:
     fingerprints: Sequence[tuple[str, str]]
     setup: str
     """DTLS role: ``actpass`` in offers, ``active`` or ``passive`` in answers."""
+    complete: bool = True
+    """False when more candidates will be trickled (RFC 8838)."""
 
 
 def write_offer(local: LocalAudio, identity: StreamIdentity, transport: LocalTransport, *, mid: str) -> str:
@@ -167,8 +169,9 @@ def _identity_lines(identity: StreamIdentity) -> list[str]:
 
 def _transport_lines(transport: LocalTransport) -> list[str]:
     lines = [f"a=candidate:{candidate}" for candidate in transport.candidates]
+    if transport.complete:
+        lines.append("a=end-of-candidates")
     lines += [
-        "a=end-of-candidates",
         f"a=ice-ufrag:{transport.ice_ufrag}",
         f"a=ice-pwd:{transport.ice_pwd}",
         "a=ice-options:trickle",

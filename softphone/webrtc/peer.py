@@ -1,4 +1,4 @@
-"""One media connection to one peer: offer, answer, audio both ways, statistics.
+"""One media connection to one peer: offer, answer, audio both ways, repair, statistics.
 
 Typical use on the calling side::
 
@@ -9,69 +9,54 @@ Typical use on the calling side::
     await peer.wait_connected()
     peer.sender.send(payload)                    # RtpPayload with agreed.opus_pt
 
-and on the called side ``answer = await peer.accept_offer(offer)``.
+and on the called side ``answer = await peer.accept_offer(offer)``. When the path dies, the
+connection looks for another one by itself; where signalling lasts as long as the call,
+``peer.on_offer`` lets it restart ICE too (``docs/reconnection.md``).
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
-from aiortc import RTCSessionDescription
-from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+from aioice.candidate import Candidate
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from softphone.errors import LocalError, PeerUnreachableError, RemoteProtocolError
+from softphone.errors import ConfigError, PeerUnreachableError, RemoteProtocolError
 
 from .capabilities import Capabilities
 from .connection import AudioConnection
-from .ice import IceConfig, OutgoingHook
+from .gathering import ServerFailure
+from .ice import IceConnection
+from .ice_config import IceConfig
+from .ice_socket import OutgoingHook
 from .local_description import LocalTransport, StreamIdentity, write_answer, write_offer
 from .negotiation import LocalAudio, NegotiatedAudio, negotiate
 from .receiver import AudioReceiver
-from .remote_description import RemoteDescription, clean_candidate, parse_remote_description
-from .sdp import parse_session
+from .reconnection import ReconnectConfig
+from .remote_description import (
+    RemoteDescription,
+    clean_candidate,
+    parse_remote_description,
+)
 from .sender import AudioSender
+from .states import ConnectionState
 from .statistics import collect_statistics
 
-__all__ = ["ConnectionState", "Peer", "PeerConfig"]
+__all__ = ["OfferCollisionError", "Peer", "PeerConfig"]
 
 logger = logging.getLogger(__name__)
 
 _MID = "0"
 _CLOSE_TIMEOUT = 5.0
 _MAX_TRICKLED = 64
-_AIORTC_ERRORS = (
-    AssertionError,
-    InternalError,
-    InvalidAccessError,
-    InvalidStateError,
-    KeyError,
-    OperationError,
-    TypeError,
-    ValueError,
-)
-"""What aiortc raises for descriptions it can't use."""
+"""Candidates that a peer may add to one generation of ICE."""
 
 
-class ConnectionState(StrEnum):
-    """Life of a connection; it only ever moves down this list."""
-
-    NEW = "new"
-    """Nothing was agreed yet."""
-    CONNECTING = "connecting"
-    """ICE looks for a path, or DTLS shakes hands."""
-    CONNECTED = "connected"
-    """Audio can flow."""
-    FAILED = "failed"
-    """No path was found, it went dead, or the peer is not who it claims to be."""
-    CLOSED = "closed"
-    """Ended by either side."""
+class OfferCollisionError(RemoteProtocolError):
+    """Both sides offered at the same time, and ours goes first: the peer's is to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +67,11 @@ class PeerConfig:
     """Addresses, ports and servers."""
     audio: LocalAudio = field(default_factory=LocalAudio)
     """Wishes and promises for audio. DRED is left out when libopus lacks it."""
+    reconnect: ReconnectConfig = field(default_factory=ReconnectConfig)
+    """When a path counts as dead, and what is done about it."""
+    trickle: bool = False
+    """Tell candidates of servers one by one through `Peer.on_local_candidate` instead of
+    waiting for them before an offer or answer (RFC 8838)."""
 
 
 class Peer:
@@ -97,12 +87,27 @@ class Peer:
         """The agreement; None before."""
         self.on_state: Callable[[ConnectionState], None] | None = None
         """Called with each new state."""
+        self.on_local_candidate: Callable[[str | None], None] | None = None
+        """With `PeerConfig.trickle`, called with each candidate that no description holds, as
+        ``candidate:...``, and with None after the last."""
+        self.on_offer: Callable[[str], None] | None = None
+        """Called with an offer that restarts ICE after the path has died: send it to the peer, and
+        give its answer to `accept_answer`. Without it only repairs that need no signalling are tried."""
+        self.on_session_needed: Callable[[], None] | None = None
+        """Called when no repair has helped: what still may is a new connection from the start."""
         self._remote: RemoteDescription | None = None
-        self._state = ConnectionState.NEW
+        self._capabilities: Capabilities | None = None
         self._settled = asyncio.Event()
         self._trickled = 0
-        self._connection = AudioConnection(self.config.ice)
-        self._connection.on("connectionstatechange", self._on_connection_state)
+        self._candidates_complete = False
+        self._offer_open = False
+        self._described: IceConnection | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._connection = AudioConnection(self.config.ice, self.config.reconnect)
+        self._connection.on_state = self._on_connection_state
+        self._connection.on_restart = self._on_restart
+        self._connection.on_session_needed = lambda: self.on_session_needed and self.on_session_needed()
+        self._connection.ice.on_candidate = self._on_candidate
         self._identity = StreamIdentity(
             session=secrets.randbits(62),
             version=0,
@@ -125,12 +130,18 @@ class Peer:
     @property
     def state(self) -> ConnectionState:
         """The present state."""
-        return self._state
+        return self._connection.state
+
+    @property
+    def server_failures(self) -> tuple[ServerFailure, ...]:
+        """STUN and TURN servers that were of no help, and why."""
+        current = self._connection.ice.current
+        return tuple(current.failures) if current is not None else ()
 
     @property
     def local_fingerprint(self) -> str:
         """SHA-256 fingerprint of our DTLS certificate, upper-case hexadecimal with colons."""
-        return dict(self._fingerprints())["sha-256"]
+        return dict(self._connection.fingerprints)["sha-256"]
 
     @property
     def remote_fingerprint(self) -> str | None:
@@ -151,38 +162,60 @@ class Peer:
     @property
     def round_trip(self) -> float | None:
         """Shortest round trip that ICE measured, seconds; known before the first audio."""
-        return self._connection.ice.round_trip
+        return self._connection.ice.traffic.round_trip
 
     @property
     def outgoing_hook(self) -> OutgoingHook | None:
         """Stage that every outgoing datagram passes, below SRTP (see :mod:`.impairment`)."""
-        return self._connection.ice.outgoing
+        return self._connection.ice.traffic.outgoing
 
     @outgoing_hook.setter
     def outgoing_hook(self, hook: OutgoingHook | None) -> None:
-        self._connection.ice.outgoing = hook
+        self._connection.ice.traffic.outgoing = hook
 
-    async def create_offer(self) -> str:
+    async def create_offer(self, *, ice_restart: bool = False) -> str:
         """Open the sockets, gather candidates and return our offer (SDP).
 
+        Later offers change nothing below the audio, unless `ice_restart`: then the peer is
+        asked to find a new path, while DTLS, SRTP and the streams stay.
+
         Raises :class:`softphone.errors.ConfigError` when a chosen address or port range
-        can't be used.
+        can't be used, or only relayed paths may be used and there is none.
         """
-        offer = await self._connection.createOffer()
-        await self._connection.setLocalDescription(offer)
-        return write_offer(self._audio, self._next_identity(), self._local_transport(), mid=_MID)
+        if self._connection.ice.current is None or (ice_restart and self._remote is not None):
+            await self._gather(controlling=True)
+        self._offer_open = True
+        return write_offer(self._audio, self._next_identity(), self._local_transport("actpass"), mid=_MID)
 
     async def accept_offer(self, sdp: str, capabilities: Capabilities | None = None) -> str:
         """Take the peer's offer and return our answer (SDP); connecting goes on by itself.
 
-        `capabilities`: what the peer says it can do, when signalling carries it.
-        Raises :class:`softphone.errors.RemoteProtocolError` when the offer can't be used,
-        :class:`softphone.errors.ConfigError` like `create_offer`.
+        Later offers may put the call on hold, or restart ICE. `capabilities`: what the peer
+        says it can do, when signalling carries it.
+
+        Raises `OfferCollisionError` when an offer of ours is open and goes first: that of who
+        made the first offer. Raises :class:`softphone.errors.RemoteProtocolError` when the
+        offer can't be used, :class:`softphone.errors.ConfigError` like `create_offer`.
         """
         remote = parse_remote_description(sdp, "offer")
-        agreed = await self._apply_remote(remote, capabilities)
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return write_answer(self._audio, agreed, remote, self._next_identity(), self._local_transport())
+        first, restarts = self._remote is None, self._restarts(remote)
+        if self._offer_open:
+            if not self._connection.keeper.polite:
+                raise OfferCollisionError("both sides made an offer, and ours goes first")
+            self._offer_open = False
+            self._connection.ice.abandon()
+        agreed = self._agree(remote, capabilities)
+        if first or restarts:
+            await self._gather(controlling=remote.transport.ice_lite)
+        active = remote.transport.setup != "active"
+        if first:
+            self._connection.keeper.polite = True
+            self._connection.start(remote, "client" if active else "server")
+        elif restarts:
+            self._connection.restart(remote.transport)
+        self._apply(remote, agreed)
+        role = "active" if self._connection.dtls._role == "client" else "passive"
+        return write_answer(self._audio, agreed, remote, self._next_identity(), self._local_transport(role))
 
     async def accept_answer(self, sdp: str, capabilities: Capabilities | None = None) -> NegotiatedAudio:
         """Take the peer's answer to our offer and return what was agreed.
@@ -190,30 +223,47 @@ class Peer:
         Raises :class:`softphone.errors.RemoteProtocolError` when the answer can't be used.
         """
         remote = parse_remote_description(sdp, "answer")
+        if not self._offer_open:
+            raise RemoteProtocolError("no offer of ours waits for an answer")
         if len(remote.sections) != 1 or remote.audio.mid not in (None, _MID):
             raise RemoteProtocolError("the sections of the answer do not match our offer")
-        return await self._apply_remote(remote, capabilities)
+        first, restarts = self._remote is None, self._restarts(remote)
+        asked = self._connection.ice.pending is not None
+        if not first and restarts != asked:
+            raise RemoteProtocolError(
+                "the peer does not restart ICE" if asked else "the peer restarts ICE unasked"
+            )
+        agreed = self._agree(remote, capabilities)
+        self._offer_open = False
+        if first:
+            self._connection.start(remote, "server" if remote.transport.setup == "active" else "client")
+        elif restarts:
+            self._connection.restart(remote.transport)
+        self._apply(remote, agreed)
+        return agreed
 
-    async def add_candidate(self, candidate: str | None) -> bool:
-        """Add a candidate that the peer trickled (RFC 8838); None: there will be no more.
+    async def add_remote_candidate(self, candidate: str | None) -> bool:
+        """Add a candidate that the peer trickled (RFC 8838); None or "": there will be no more.
 
         Takes the value of a candidate attribute, with or without ``candidate:`` or
-        ``a=candidate:`` before it. Returns False when it can't be used and was dropped.
+        ``a=candidate:`` before it. Returns False when it can't be used and was dropped:
+        malformed, of another generation of ICE, after the last, too many, or before any description.
         """
-        if self._remote is None or self._state in (ConnectionState.FAILED, ConnectionState.CLOSED):
+        if self._remote is None or self.state.over:
             return False
-        transport = self._connection.dtls.transport
-        if candidate is None:
-            await transport.addRemoteCandidate(None)
+        if not candidate:
+            self._candidates_complete = True
             return True
         self._trickled += 1
+        words = candidate.split()
         cleaned = clean_candidate(candidate.strip().removeprefix("a=").removeprefix("candidate:"))
-        if cleaned is None or self._trickled > _MAX_TRICKLED:
+        if cleaned is None or self._candidates_complete or self._trickled > _MAX_TRICKLED:
             return False
-        with contextlib.suppress(ValueError):  # after the end of candidates
-            await transport.addRemoteCandidate(candidate_from_sdp(cleaned))
-            return True
-        return False
+        ufrag = words[words.index("ufrag") + 1] if "ufrag" in words[:-1] else self._remote.transport.ice_ufrag
+        if ufrag != self._remote.transport.ice_ufrag:
+            return False
+        self._connection.add_candidate(self._connection.ice.newest, cleaned)
+        return True
 
     async def wait_connected(self, patience: float = 30.0) -> None:
         """Wait until audio can flow.
@@ -225,9 +275,11 @@ class Peer:
             async with asyncio.timeout(patience):
                 await self._settled.wait()
         except TimeoutError:
-            raise PeerUnreachableError(f"no connection to the peer within {patience:g} s") from None
-        if self._state is not ConnectionState.CONNECTED:
-            raise PeerUnreachableError(f"the connection to the peer is {self._state}")
+            raise PeerUnreachableError(
+                f"no connection to the peer within {patience:g} s{self._excuse()}"
+            ) from None
+        if self.state.over:
+            raise PeerUnreachableError(f"the connection to the peer is {self.state}{self._excuse()}")
 
     def statistics(self, playout: object | None = None) -> dict[str, dict[str, Any]]:
         """Return W3C webrtc-stats by identifier; see :func:`.statistics.collect_statistics`."""
@@ -238,7 +290,7 @@ class Peer:
         connection = self._connection
         counters: dict[str, int] = {}
         for prefix, group in (
-            ("ice", connection.ice.counters),
+            ("ice", connection.ice.traffic.counters),
             ("srtp", connection.guard.counters),
             ("sender", self.sender.counters),
             ("receiver", self.receiver.counters),
@@ -246,64 +298,91 @@ class Peer:
             for name in group.__dataclass_fields__:
                 counters[f"{prefix}_{name}"] = getattr(group, name)
         guard = connection.guard.counters
-        counters["srtp_rejected"] = connection.ice.counters.srtp - guard.rtp - guard.rtcp
+        counters["srtp_rejected"] = connection.ice.traffic.counters.srtp - guard.rtp - guard.rtcp
         return counters
 
     async def close(self) -> None:
         """Say goodbye and free everything. Idempotent; takes at most 5 s."""
+        if self._restarting is not None:
+            self._restarting.cancel()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._connection.close()
         except TimeoutError:
             logger.warning("closing the connection took longer than %g s", _CLOSE_TIMEOUT)
-        self._enter(ConnectionState.CLOSED)
+            self._connection.abort()
 
-    async def _apply_remote(
-        self, remote: RemoteDescription, capabilities: Capabilities | None
-    ) -> NegotiatedAudio:
-        agreed = negotiate(self._audio, remote, capabilities, mid=_MID)
+    def _agree(self, remote: RemoteDescription, capabilities: Capabilities | None) -> NegotiatedAudio:
+        """Negotiate; what was not said again stays as it was."""
+        if self._remote is not None:
+            before, now = dict(self._remote.transport.fingerprints), dict(remote.transport.fingerprints)
+            if not before.keys() & now.keys() or any(now.get(n, v) != v for n, v in before.items()):
+                raise RemoteProtocolError("the peer changed its certificate in the middle of a connection")
+        self._capabilities = capabilities or self._capabilities
+        return negotiate(self._audio, remote, self._capabilities, mid=_MID)
+
+    def _apply(self, remote: RemoteDescription, agreed: NegotiatedAudio) -> None:
         self.sender.configure(agreed)
         self.receiver.configure(agreed)
-        try:
-            await self._connection.setRemoteDescription(
-                RTCSessionDescription(sdp=remote.canonical(_MID), type=remote.kind)
-            )
-        except LocalError:
-            raise
-        except _AIORTC_ERRORS as error:
-            raise RemoteProtocolError(f"the {remote.kind} can't be used: {error}") from error
         self._remote, self.negotiated = remote, agreed
-        return agreed
+        self._trickled = 0
+        self._candidates_complete = remote.transport.candidates_complete
+        for candidate in remote.transport.candidates:
+            self._connection.add_candidate(self._connection.ice.newest, candidate)
+
+    def _restarts(self, remote: RemoteDescription) -> bool:
+        """Tell whether the description is that of another generation of ICE (RFC 8839, section 4.4.1.1)."""
+        if self._remote is None:
+            return False
+        before, now = self._remote.transport, remote.transport
+        return (before.ice_ufrag, before.ice_pwd) != (now.ice_ufrag, now.ice_pwd)
+
+    async def _gather(self, *, controlling: bool) -> None:
+        generation = await self._connection.ice.new_generation(controlling=controlling)
+        if not self.config.trickle:
+            await generation.gathered()
 
     def _next_identity(self) -> StreamIdentity:
         self._identity = replace(self._identity, version=self._identity.version + 1)
         return self._identity
 
-    def _fingerprints(self) -> list[tuple[str, str]]:
-        return [(f.algorithm, f.value) for f in self._connection.dtls.getLocalParameters().fingerprints]
-
-    def _local_transport(self) -> LocalTransport:
-        """Read what aiortc has decided for ICE and DTLS."""
-        gatherer = self._connection.dtls.transport.iceGatherer
-        parameters = gatherer.getLocalParameters()
-        section = parse_session(self._connection.localDescription.sdp).media[0]
+    def _local_transport(self, setup: str) -> LocalTransport:
+        generation = self._connection.ice.newest
+        self._described = generation
         return LocalTransport(
-            ice_ufrag=parameters.usernameFragment or "",
-            ice_pwd=parameters.password or "",
-            candidates=[candidate_to_sdp(candidate) for candidate in gatherer.getLocalCandidates()],
-            fingerprints=[f for f in self._fingerprints() if f[0] == "sha-256"],
-            setup=section.value("setup") or "actpass",
+            ice_ufrag=generation.local_username,
+            ice_pwd=generation.local_password,
+            candidates=[candidate.to_sdp() for candidate in generation.local_candidates],
+            fingerprints=[f for f in self._connection.fingerprints if f[0] == "sha-256"],
+            setup=setup,
+            complete=not self.config.trickle or generation.complete,
         )
 
-    def _on_connection_state(self) -> None:
-        self._enter(ConnectionState(self._connection.connectionState))
+    def _on_candidate(self, generation: IceConnection, candidate: Candidate | None) -> None:
+        # What was gathered before the description is in it.
+        if self.config.trickle and generation is self._described and self.on_local_candidate is not None:
+            self.on_local_candidate(f"candidate:{candidate.to_sdp()}" if candidate is not None else None)
 
-    def _enter(self, state: ConnectionState) -> None:
-        order = list(ConnectionState)
-        if order.index(state) <= order.index(self._state):
+    def _on_restart(self) -> None:
+        if self.on_offer is None or (self._restarting is not None and not self._restarting.done()):
             return
-        self._state = state
-        if state not in (ConnectionState.NEW, ConnectionState.CONNECTING):
+        self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        try:
+            offer = await self.create_offer(ice_restart=True)
+        except ConfigError as error:
+            logger.warning("ICE can't be restarted: %s", error)
+            return
+        if self.on_offer is not None:
+            self.on_offer(offer)
+
+    def _excuse(self) -> str:
+        """What may be to blame, to be put behind a sentence."""
+        return "".join(f"; {failure}" for failure in self.server_failures)
+
+    def _on_connection_state(self, state: ConnectionState) -> None:
+        if state is ConnectionState.CONNECTED or state.over:
             self._settled.set()
         if self.on_state is not None:
             try:

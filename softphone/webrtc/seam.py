@@ -29,8 +29,6 @@ class SeamName:
 
 
 _DTLS = "aiortc.rtcdtlstransport"
-_PC = "aiortc.rtcpeerconnection"
-_TRANSCEIVER = "aiortc.rtcrtptransceiver"
 _ICE = "aioice.ice"
 
 SEAM: tuple[SeamName, ...] = (
@@ -61,36 +59,41 @@ SEAM: tuple[SeamName, ...] = (
     SeamName("aiortc.rtp", "RtcpPacket.parse", ("data",), "guard"),
     SeamName("aiortc.rtp", "HeaderExtensionsMap.configure", ("parameters",), "sender"),
     SeamName("aiortc.rtp", "HeaderExtensionsMap.get", ("extension_profile", "extension_value"), "guard"),
-    # The peer connection gets our sender, receiver and ICE connection.
-    SeamName(_PC, "RTCPeerConnection._RTCPeerConnection__createTransceiver",
-             ("direction", "kind", "sender_track"), "connection"),
-    SeamName(_PC, "RTCPeerConnection._RTCPeerConnection__createDtlsTransport", (), "connection"),
-    SeamName(_PC, "RTCPeerConnection._RTCPeerConnection__connect", (), "connection"),
-    SeamName(_TRANSCEIVER, "RTCRtpTransceiver._RTCRtpTransceiver__sender", None, "connection"),
-    SeamName(_TRANSCEIVER, "RTCRtpTransceiver._RTCRtpTransceiver__receiver", None, "connection"),
-    SeamName("aiortc.rtcrtpreceiver", "RTCRtpReceiver._set_rtcp_ssrc", ("ssrc",), "connection"),
-    SeamName("aiortc.rtcrtpreceiver", "RTCRtpReceiver._enabled", None, "connection"),
-    SeamName("aiortc.rtcrtpreceiver", "RTCRtpReceiver._track", None, "connection"),
-    SeamName("aiortc.rtcrtpsender", "RTCRtpSender._enabled", None, "connection"),
-    SeamName("aiortc.rtcrtpsender", "RTCRtpSender._ssrc", None, "sender"),
-    SeamName("aiortc.rtcrtpsender", "RTCRtpSender._rtx_ssrc", None, "connection"),
-    SeamName("aiortc.rtcrtpsender", "RTCRtpSender._stream_id", None, "connection"),
-    SeamName("aiortc.rtcrtpsender", "RTCRtpSender._track_id", None, "connection"),
-    SeamName("aiortc.rtcicetransport", "RTCIceGatherer._connection", None, "connection"),
-    SeamName("aiortc.rtcicetransport", "RTCIceTransport._connection", None, "connection"),
-    SeamName("aiortc.rtcicetransport", "RTCIceTransport._recv", None, "connection"),
-    SeamName("aiortc.rtcicetransport", "RTCIceTransport._send", None, "connection"),
-    # Own sockets under aioice.
-    SeamName(_ICE, "StunProtocol.datagram_received", ("data", "addr"), "ice"),
-    SeamName(_ICE, "StunProtocol.send_data", ("data", "addr"), "ice"),
-    SeamName(_ICE, "StunProtocol.send_stun", ("message", "addr"), "ice"),
-    SeamName(_ICE, "StunProtocol.request", ("request", "addr"), "ice"),
-    SeamName(_ICE, "Connection.get_component_candidates", ("component", "addresses", "timeout"), "ice"),
+    # Our ICE transport below DTLS.
+    SeamName(_DTLS, "RTCDtlsTransport._set_role", ("role",), "connection"),
+    SeamName(_DTLS, "RTCDtlsTransport._role", None, "peer"),
+    # Own sockets, servers and restarts under aioice.
+    SeamName(_ICE, "StunProtocol.datagram_received", ("data", "addr"), "ice_socket"),
+    SeamName(_ICE, "StunProtocol.error_received", ("exc",), "ice_socket"),
+    SeamName(_ICE, "StunProtocol.connection_lost", ("exc",), "ice_socket"),
+    SeamName(_ICE, "StunProtocol.send_data", ("data", "addr"), "ice_socket"),
+    SeamName(_ICE, "StunProtocol.send_stun", ("message", "addr"), "ice_socket"),
+    SeamName(_ICE, "StunProtocol.request", ("request", "addr", "integrity_key", "retransmissions"),
+             "ice_socket"),
+    SeamName(_ICE, "StunProtocol.close", (), "ice_socket"),
+    SeamName(_ICE, "get_host_addresses", ("use_ipv4", "use_ipv6"), "gathering"),
+    SeamName("aioice.turn", "create_turn_endpoint",
+             ("protocol_factory", "server_addr", "username", "password", "ssl", "transport"), "gathering"),
+    SeamName("aioice.candidate", "candidate_foundation", None, "gathering"),
+    SeamName("aioice.candidate", "candidate_priority", None, "gathering"),
+    SeamName(_ICE, "CandidatePair.State", None, "ice"),
+    SeamName(_ICE, "CandidatePair.task", None, "ice"),
+    SeamName(_ICE, "Connection.build_request", ("pair", "nominate"), "ice"),
+    SeamName(_ICE, "Connection.check_incoming", ("message", "addr", "protocol"), "ice"),
+    SeamName(_ICE, "Connection.check_start_task", ("pair",), "ice"),
+    SeamName(_ICE, "Connection.sort_check_list", (), "ice"),
+    SeamName(_ICE, "Connection.query_consent", (), "ice"),
     SeamName(_ICE, "Connection.data_received", ("data", "component"), "ice"),
+    SeamName(_ICE, "Connection._pair_remote_candidate", ("remote_candidate",), "ice"),
+    SeamName(_ICE, "Connection._remote_candidates_expected", (), "ice"),
+    SeamName(_ICE, "Connection._check_list", None, "ice"),
+    SeamName(_ICE, "Connection._check_list_done", None, "ice"),
+    SeamName(_ICE, "Connection._local_candidates", None, "ice"),
+    SeamName(_ICE, "Connection._local_candidates_start", None, "ice"),
+    SeamName(_ICE, "Connection._local_candidates_end", None, "ice"),
     SeamName(_ICE, "Connection._protocols", None, "ice"),
     SeamName(_ICE, "Connection._nominated", None, "ice"),
-    SeamName("aioice.candidate", "candidate_foundation", None, "ice"),
-    SeamName("aioice.candidate", "candidate_priority", None, "ice"),
+    SeamName(_ICE, "Connection._closing", None, "ice"),
 )  # fmt: skip
 
 

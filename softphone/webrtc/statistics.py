@@ -44,8 +44,10 @@ def _transport(connection: AudioConnection) -> dict[str, Any]:
 
 
 def _candidate_pair(connection: AudioConnection) -> dict[str, Any]:
-    pair = connection.ice.selected_pair
-    if pair is None:
+    current = connection.ice.current
+    pair = current.selected_pair if current is not None else None
+    types = current.selected_types if current is not None else None
+    if pair is None or types is None:
         return {}
     (local, local_port), (remote, remote_port) = pair
     entry: dict[str, Any] = {
@@ -57,9 +59,11 @@ def _candidate_pair(connection: AudioConnection) -> dict[str, Any]:
         "localPort": local_port,
         "remoteAddress": remote,
         "remotePort": remote_port,
+        "localCandidateType": types[0],
+        "remoteCandidateType": types[1],
     }
-    if connection.ice.round_trip is not None:
-        entry["currentRoundTripTime"] = connection.ice.round_trip
+    if connection.ice.traffic.round_trip is not None:
+        entry["currentRoundTripTime"] = connection.ice.traffic.round_trip
     return entry
 
 
@@ -91,7 +95,7 @@ def _inbound(connection: AudioConnection, stream: IncomingStream) -> dict[str, A
         "packetsDuplicated": statistics.duplicates,
         "jitter": statistics.jitter,
         "bytesReceived": connection.receiver.counters.bytes_received,
-        "kernelTimestamps": connection.ice.clock.kernel_stamps,
+        "kernelTimestamps": connection.ice.traffic.clock.kernel_stamps,
     }
 
 

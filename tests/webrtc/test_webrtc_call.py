@@ -226,11 +226,11 @@ async def test_trickled_candidates(make_peer: MakePeer) -> None:
     kept = [
         line for line in offer.split("\r\n") if not line.startswith(("a=candidate", "a=end-of-candidates"))
     ]
-    assert not await callee.add_candidate(candidate)
+    assert not await callee.add_remote_candidate(candidate)
     answer = await callee.accept_offer("\r\n".join(kept))
-    assert not await callee.add_candidate("a=candidate:1 1 udp 1 not-an-address 5 typ host")
-    assert await callee.add_candidate(f"candidate:{candidate}")
-    assert await callee.add_candidate(None)
+    assert not await callee.add_remote_candidate("a=candidate:1 1 udp 1 not-an-address 5 typ host")
+    assert await callee.add_remote_candidate(f"candidate:{candidate}")
+    assert await callee.add_remote_candidate(None)
     await caller.accept_answer(answer)
     await asyncio.gather(caller.wait_connected(10), callee.wait_connected(10))
 

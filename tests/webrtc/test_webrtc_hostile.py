@@ -183,7 +183,7 @@ async def test_garbage_datagrams(pair: Pair) -> None:
     """A stranger throws datagrams at the socket: empty, too long, of every first byte."""
     caller, callee = pair
     rng = random.Random(4)
-    address = callee._connection.ice.selected_pair
+    address = callee._connection.ice.current.selected_pair
     assert address is not None
     before = callee.counters()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -227,7 +227,7 @@ async def test_mutated_offers(make_peer: Callable[..., Peer]) -> None:
 async def test_stun_that_makes_no_sense(pair: Pair) -> None:
     caller, callee = pair
     rng = random.Random(5)
-    address = callee._connection.ice.selected_pair
+    address = callee._connection.ice.current.selected_pair
     assert address is not None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(300):

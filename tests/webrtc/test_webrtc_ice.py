@@ -81,18 +81,31 @@ def test_nonsense_is_refused_at_once(bad: dict[str, object]) -> None:
         IceConfig(**bad)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1", "http://127.0.0.1", "stun:", "turn:h?transport=x", "turn:a b"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1", "http://127.0.0.1", "stun:", "turn:h?transport=x", "turn:a b", "turn:h:99999"]
+)
 def test_nonsense_for_a_server_is_refused(url: str) -> None:
     with pytest.raises(ConfigError):
         IceServer(url)
 
 
-async def test_servers_reach_the_ice_connection(make_peer: MakePeer) -> None:
-    servers = (IceServer("stun:127.0.0.1:3478"), IceServer("turn:127.0.0.1?transport=tcp", "user", "secret"))
-    ice = make_peer(servers=servers)._connection.ice
-    assert ice.stun_server == ("127.0.0.1", 3478)
-    assert (ice.turn_server, ice.turn_transport) == (("127.0.0.1", 3478), "tcp")
-    assert (ice.turn_username, ice.turn_password) == ("user", "secret")
+@pytest.mark.parametrize(
+    ("url", "address", "relays", "transport", "tls"),
+    [
+        ("stun:example.org", ("example.org", 3478), False, "udp", False),
+        ("stun:[2001:db8::1]:5000", ("2001:db8::1", 5000), False, "udp", False),
+        ("turn:192.0.2.1:80?transport=tcp", ("192.0.2.1", 80), True, "tcp", False),
+        ("turn:192.0.2.1", ("192.0.2.1", 3478), True, "udp", False),
+        ("turns:example.org", ("example.org", 5349), True, "tcp", True),
+        ("turns:example.org:443?transport=tcp", ("example.org", 443), True, "tcp", True),
+    ],
+)
+def test_what_the_name_of_a_server_says(
+    url: str, address: tuple[str, int], relays: bool, transport: str, tls: bool
+) -> None:
+    server = IceServer(url, "user", "secret")
+    assert (server.address, server.relays, server.transport, server.tls) == (address, relays, transport, tls)
+    assert "secret" not in repr(server)
 
 
 async def test_a_stun_server_tells_our_public_address(make_peer: MakePeer) -> None:
@@ -120,10 +133,14 @@ async def test_a_stun_server_tells_our_public_address(make_peer: MakePeer) -> No
     assert ("198.51.100.7", 4242) in hosts(offer)
 
 
-async def test_no_server_is_asked_unless_given(make_peer: MakePeer) -> None:
+async def test_no_server_is_asked_unless_given(make_peer: MakePeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "getaddrinfo", lambda *address, **_: asked.append(address))
     peer = make_peer()
-    assert peer._connection.ice.stun_server is None
-    assert peer._connection.ice.turn_server is None
+    await peer.create_offer()
+    assert not asked
+    assert not peer.server_failures
 
 
 async def test_ipv6_loopback(make_peer: MakePeer) -> None:
