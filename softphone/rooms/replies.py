@@ -85,7 +85,9 @@ class Joined(Message):
     lobby: bool = field(default=False, metadata=carried(wire.boolean))
     max_participants: int = field(metadata=carried(wire.integer(1, MAX_PEOPLE)))
     engine: str = field(default="mesh", metadata=carried(wire.code))
-    connection: Capabilities = field(default_factory=nothing, metadata=carried(wire.capabilities, dict))
+    connection: Capabilities = field(
+        default_factory=nothing, metadata=carried(wire.flat_map(MAX_TOKEN), dict)
+    )
     """What a client must know to use the engine."""
     ice_servers: tuple[IceServerInfo, ...] = field(default=(), metadata=carried(_ice_servers, write_records))
     ice_ttl: int = field(default=0, metadata=carried(_seconds))

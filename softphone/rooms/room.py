@@ -103,12 +103,9 @@ class Room:
         Raises `softphone.rooms.errors.NotAdmittedError` or
         `softphone.rooms.names.BadNameError`, with nothing changed.
         """
-        inside = [person for person in self.people.values() if person.inside]
-        opens = self.config.opener_moderates and not inside and not entry.restored
-        role = RoomRole.MODERATOR if opens else entry.role
-        privileged = role is RoomRole.MODERATOR or entry.restored
-        waits = self.lobby and not privileged
-        self._check_door(entry, len(inside), privileged=privileged, waits=waits)
+        role, waits = self.check_door(entry)
+        if entry.id in self.people:
+            raise RoomFullError("you are in the room already")
         name, effects = self._name(entry)
         person = Person(
             id=entry.id,
@@ -128,16 +125,34 @@ class Room:
             knock = LobbyJoined(id=person.id, name=person.name)
             effects.append(Sent(self.present(moderators=True), knock))
             return effects
-        return effects + self.admit(person)
+        return effects + self.admit(person, restored=entry.restored)
 
-    def admit(self, person: Person) -> list[Effect]:
+    def check_door(self, entry: Entry) -> tuple[RoomRole, bool]:
+        """The role that somebody would have, and whether it would have to wait; raises as `enter` does."""
+        clean_name(entry.name)
+        inside = sum(person.inside for person in self.people.values())
+        opens = self.config.opener_moderates and not inside and not entry.restored
+        role = RoomRole.MODERATOR if opens else entry.role
+        privileged = role is RoomRole.MODERATOR or entry.restored
+        if entry.invitation and entry.invitation in self.barred:
+            raise BarredError("a moderator removed you from this room")
+        if inside >= self.config.max_participants:
+            raise RoomFullError(f"the room is full: {inside} of {self.config.max_participants} are in")
+        if self.locked and not privileged:
+            raise RoomLockedError("the room is locked: ask somebody inside to unlock it")
+        waits = self.lobby and not privileged
+        if waits and len(self.people) - inside >= self.config.max_waiting:
+            raise LobbyFullError("too many wait to be let in: try again later")
+        return role, waits
+
+    def admit(self, person: Person, *, restored: bool = False) -> list[Effect]:
         """Somebody who has passed the door, or the lobby, is in."""
         person.move(Happening.ADMITTED)
         person.deadline = None
         person.first_line = self.line_number
         self.statistics.joined += 1
         return [
-            Admitted(person.id, self._joined(person, resumed=False)),
+            Admitted(person.id, self._joined(person, resumed=restored)),
             Sent(self.present(without=person.id), PeerJoined(participant=person.info())),
         ]
 
@@ -145,13 +160,14 @@ class Room:
         """Whether `id` is inside, or may come back."""
         return id in self.people and self.people[id].inside
 
-    def come_back(self, id: str, capabilities: Capabilities) -> list[Effect]:
-        """Somebody whom the room `knows` has a new connection."""
+    def come_back(self, id: str, capabilities: Capabilities, connection: Capabilities) -> list[Effect]:
+        """Somebody whom the room `knows` is connected again."""
         person = self.people[id]
         changed = person.presence is Presence.AWAY or person.capabilities != capabilities
         person.move(Happening.RETURNED)
         person.deadline = None
         person.capabilities = capabilities
+        person.connection = connection
         self.statistics.resumed += 1
         effects: list[Effect] = [Admitted(id, self._joined(person, resumed=True))]
         effects += [Sent((id,), line) for line in self.chat if line.number > person.first_line]
@@ -213,16 +229,6 @@ class Room:
     def taken_names(self, *, without: str = "") -> Collection[str]:
         """Skeletons of the names in use."""
         return {person.skeleton for person in self.people.values() if person.id != without}
-
-    def _check_door(self, entry: Entry, inside: int, *, privileged: bool, waits: bool) -> None:
-        if entry.invitation and entry.invitation in self.barred:
-            raise BarredError("a moderator removed you from this room")
-        if inside >= self.config.max_participants:
-            raise RoomFullError(f"the room is full: {inside} of {self.config.max_participants} are in")
-        if self.locked and not privileged:
-            raise RoomLockedError("the room is locked: ask somebody inside to unlock it")
-        if waits and len(self.people) - inside >= self.config.max_waiting:
-            raise LobbyFullError("too many wait to be let in: try again later")
 
     def _name(self, entry: Entry) -> tuple[str, list[Effect]]:
         """The name of a newcomer; a guest who has the name of an invited one has to change."""

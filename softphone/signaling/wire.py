@@ -24,6 +24,7 @@ __all__ = [
     "carried",
     "choice",
     "code",
+    "flat_map",
     "hexadecimal",
     "integer",
     "opaque",
@@ -176,7 +177,7 @@ def version_numbers(value: object) -> tuple[int, ...]:
     return tuple(version_number(item) for item in value)
 
 
-def _scalar(value: object) -> Scalar:
+def _scalar(value: object, max_text: int) -> Scalar:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -188,24 +189,32 @@ def _scalar(value: object) -> Scalar:
             raise RemoteProtocolError("holds a number that is not finite")
         return value
     if isinstance(value, str):
-        return _text(value, MAX_CAPABILITY_TEXT)
+        return _text(value, max_text)
     raise RemoteProtocolError("may hold only booleans, numbers, strings and lists of these")
 
 
-def capabilities(value: object) -> Capabilities:
-    """What an end can do: at most 32 keys to scalars or flat lists of scalars."""
-    if not isinstance(value, Mapping):
-        raise RemoteProtocolError("must be an object")
-    if len(value) > MAX_CAPABILITIES:
-        raise RemoteProtocolError(f"has more than {MAX_CAPABILITIES} entries")
-    decoded: dict[str, Capability] = {}
-    for key, item in value.items():
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
-            raise RemoteProtocolError("has a key that is not a lower-case word of at most 48 characters")
-        if isinstance(item, list | tuple):
-            if len(item) > MAX_CAPABILITY_LIST:
-                raise RemoteProtocolError(f"holds a list of more than {MAX_CAPABILITY_LIST} items")
-            decoded[key] = tuple(_scalar(element) for element in item)
-        else:
-            decoded[key] = _scalar(item)
-    return MappingProxyType(decoded)
+def flat_map(max_text: int) -> Decoder[Capabilities]:
+    """At most 32 keys to scalars or flat lists of scalars; strings have at most `max_text` characters."""
+
+    def decode(value: object) -> Capabilities:
+        if not isinstance(value, Mapping):
+            raise RemoteProtocolError("must be an object")
+        if len(value) > MAX_CAPABILITIES:
+            raise RemoteProtocolError(f"has more than {MAX_CAPABILITIES} entries")
+        decoded: dict[str, Capability] = {}
+        for key, item in value.items():
+            if not isinstance(key, str) or not _KEY.fullmatch(key):
+                raise RemoteProtocolError("has a key that is not a lower-case word of at most 48 characters")
+            if isinstance(item, list | tuple):
+                if len(item) > MAX_CAPABILITY_LIST:
+                    raise RemoteProtocolError(f"holds a list of more than {MAX_CAPABILITY_LIST} items")
+                decoded[key] = tuple(_scalar(element, max_text) for element in item)
+            else:
+                decoded[key] = _scalar(item, max_text)
+        return MappingProxyType(decoded)
+
+    return decode
+
+
+capabilities: Final = flat_map(MAX_CAPABILITY_TEXT)
+"""A decoder of what an end can do."""
