@@ -11,7 +11,7 @@ Typical use on the calling side::
 
 and on the called side ``answer = await peer.accept_offer(offer)``. When the path dies, the
 connection looks for another one by itself; where signalling lasts as long as the call,
-``peer.on_offer`` lets it restart ICE too (``docs/reconnection.md``).
+``peer.on_restart_needed`` lets ICE be restarted too (``docs/reconnection.md``).
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from typing import Any
 from aioice.candidate import Candidate
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from softphone.errors import ConfigError, PeerUnreachableError, RemoteProtocolError
+from softphone.errors import PeerUnreachableError, RemoteProtocolError
 
 from .capabilities import Capabilities
 from .connection import AudioConnection
@@ -90,11 +90,11 @@ class Peer:
         self.on_local_candidate: Callable[[str | None], None] | None = None
         """With `PeerConfig.trickle`, called with each candidate that no description holds, as
         ``candidate:...``, and with None after the last."""
-        self.on_offer: Callable[[str], None] | None = None
-        """Called with an offer that restarts ICE after the path has died: send it to the peer, and
-        give its answer to `accept_answer`. Without it only repairs that need no signalling are tried."""
+        self.on_restart_needed: Callable[[], None] | None = None
+        """Called after the path has died, if repairs without signalling take too long, and again every few
+        seconds: make an offer with ``create_offer(ice_restart=True)``, or have the peer make one."""
         self.on_session_needed: Callable[[], None] | None = None
-        """Called when no repair has helped: what still may is a new connection from the start."""
+        """Called when no repair has helped: what still may is a new `Peer` at both ends."""
         self._remote: RemoteDescription | None = None
         self._capabilities: Capabilities | None = None
         self._settled = asyncio.Event()
@@ -102,10 +102,9 @@ class Peer:
         self._candidates_complete = False
         self._offer_open = False
         self._described: IceConnection | None = None
-        self._restarting: asyncio.Task[None] | None = None
         self._connection = AudioConnection(self.config.ice, self.config.reconnect)
         self._connection.on_state = self._on_connection_state
-        self._connection.on_restart = self._on_restart
+        self._connection.on_restart = lambda: self.on_restart_needed and self.on_restart_needed()
         self._connection.on_session_needed = lambda: self.on_session_needed and self.on_session_needed()
         self._connection.ice.on_candidate = self._on_candidate
         self._identity = StreamIdentity(
@@ -303,8 +302,6 @@ class Peer:
 
     async def close(self) -> None:
         """Say goodbye and free everything. Idempotent; takes at most 5 s."""
-        if self._restarting is not None:
-            self._restarting.cancel()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._connection.close()
@@ -362,20 +359,6 @@ class Peer:
         # What was gathered before the description is in it.
         if self.config.trickle and generation is self._described and self.on_local_candidate is not None:
             self.on_local_candidate(f"candidate:{candidate.to_sdp()}" if candidate is not None else None)
-
-    def _on_restart(self) -> None:
-        if self.on_offer is None or (self._restarting is not None and not self._restarting.done()):
-            return
-        self._restarting = asyncio.get_running_loop().create_task(self._restart())
-
-    async def _restart(self) -> None:
-        try:
-            offer = await self.create_offer(ice_restart=True)
-        except ConfigError as error:
-            logger.warning("ICE can't be restarted: %s", error)
-            return
-        if self.on_offer is not None:
-            self.on_offer(offer)
 
     def _excuse(self) -> str:
         """What may be to blame, to be put behind a sentence."""
