@@ -11,11 +11,9 @@ from softphone.cli.terminal import Terminal
 from softphone.errors import ConfigError, LocalError, RemoteError
 from softphone.phone import Phone, PhoneLine, Ring
 from softphone.signaling import DEFAULT_PORT, CallEndedError, ListenConfig, Listener
+from softphone.signaling.addresses import reachable_addresses
 
 __all__ = ["add_parser", "run"]
-
-_MAX_INVITATIONS = 4
-_ANY_ADDRESS = ("0.0.0.0", "::")
 
 _EPILOG = f"""\
 Without --host only this machine can call. With it, callers need the secret in the line
@@ -125,19 +123,7 @@ async def _ask(ring: Ring, terminal: Terminal) -> bool:
 
 def _announce(listener: Listener, host: str, terminal: Terminal) -> None:
     """Say how this phone can be reached."""
-    for address in _reachable(host):
+    for address in reachable_addresses(host):
         terminal.say(f"Waiting; to reach this phone: softphone call {listener.invitation(address).argument}")
     if listener.secret_is_one_time:
         terminal.say("The part after # is good for one call; another one needs the next line like this.")
-
-
-def _reachable(host: str) -> list[str]:
-    """Addresses that others may type when we listen on `host`."""
-    if host not in _ANY_ADDRESS:
-        return [host]
-    from aioice.ice import get_host_addresses
-
-    found = get_host_addresses(use_ipv4=True, use_ipv6=host == "::")
-    return [address for address in found if not address.startswith("fe80")][:_MAX_INVITATIONS] or [
-        "127.0.0.1"
-    ]

@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from yarl import URL
 
@@ -36,11 +35,13 @@ class RoomServerConfig:
     token_secret: bytes = field(repr=False)
     """Signs invitations; those made with it are good on every server that has it."""
     access: Access | None = None
-    """None: open on loopback, anywhere else a secret made at start."""
+    """None: open where only this machine can come, anywhere else a secret made at start."""
     room: RoomConfig = field(default_factory=RoomConfig)
-    """Of every room; `opener_moderates` follows from the access."""
+    """Of every room; `opener_moderates` follows from the access, `max_participants` from the next."""
+    max_participants: int | None = None
+    """Of a room; None: what suits the engine."""
     engine: str = "mesh"
-    engine_options: Mapping[str, str] = MappingProxyType({})
+    engine_options: Mapping[str, str] = field(default_factory=dict)
     ice: IceProvider = field(default_factory=IceProvider)
     relay_only: bool = False
     """Ask participants to hide their addresses behind the TURN server."""
@@ -49,8 +50,8 @@ class RoomServerConfig:
     allowed_origins: frozenset[str] = frozenset()
     """Web pages of other origins that may connect."""
     allowed_hosts: frozenset[str] = frozenset()
-    """Host names of this server, for when it asks for no token. Any other name could be one that a
-    foreign page has let point here (DNS rebinding)."""
+    """Host names of this server besides the machine's own, for when it asks for no token. Any other
+    could be one that a foreign page has let point here (DNS rebinding)."""
     proxies: frozenset[str] = frozenset()
     """Addresses of reverse proxies, whose ``X-Forwarded-For`` is believed."""
     page: Path = PAGE_FOLDER

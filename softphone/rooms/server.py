@@ -2,7 +2,9 @@
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -38,15 +40,16 @@ class RoomServer:
     def __init__(self, config: RoomServerConfig) -> None:
         """Check the settings; raises `ConfigError`. Needs no running loop."""
         self.engine = load_engine(config.engine, config.engine_options)
-        if config.room.max_participants > self.engine.max_participants and config.engine != "mesh":
-            raise ConfigError(
-                f"the engine {config.engine} takes at most {self.engine.max_participants} in a room"
-            )
+        most = self.engine.max_participants
+        if config.engine != "mesh" and (config.max_participants or 0) > most:
+            raise ConfigError(f"the engine {config.engine} takes at most {most} in a room")
+        self._rooms = replace(config.room, max_participants=config.max_participants or most)
         self.config = config
         self.connections = SignalingStatistics()
         """What came over the network."""
         self.addresses: list[tuple[str, int]] = []
         """(host, port) of each listening socket, once started."""
+        self._machine = socket.gethostname().lower()
         self._handlers: dict[str, Handler] = {}
         self._backlog = Backlog(messages=config.max_backlog_messages, bytes=config.max_backlog_bytes)
         self._site = Site(config.page, connect_to=getattr(self.engine, "page_origins", ()))
@@ -113,9 +116,10 @@ class RoomServer:
             ) from error
         self.addresses = [sock.getsockname()[:2] for sock in self._server.sockets]
         exposed = not all(is_loopback(host) for host, _ in self.addresses)
+        exposed |= bool(config.public_url or config.proxies)
         access = config.access or (Access.SECRET if exposed else Access.OPEN)
         await self.engine.start()
-        self._hub = RoomHub(config, access, self.engine)
+        self._hub = RoomHub(replace(config, room=self._rooms), access, self.engine)
         await self._server.start_serving()
         return self.addresses
 
@@ -161,6 +165,7 @@ class RoomServer:
             response = web.json_response({"status": "ok"})
         else:
             response = self._site.respond(request)
+        response.headers.setdefault("Server", "softphone")  # in place of the versions of our libraries
         if request.transport is not None and self._web is not None:
             self._web.extend(request.transport)
         return response
@@ -170,12 +175,12 @@ class RoomServer:
         if transport is None or self._web is None:  # gone already
             return web.Response(status=400)
         gate = self._web
-        socket = web.WebSocketResponse(
+        websocket = web.WebSocketResponse(
             heartbeat=config.heartbeat, autoping=False, compress=False, max_msg_size=SOCKET_LIMIT
         )
-        await socket.prepare(request)
+        await websocket.prepare(request)
         channel = MessageChannel(
-            socket,
+            websocket,
             FROM_PARTICIPANT,
             abort=transport.abort,
             rate=config.message_rate,
@@ -191,12 +196,12 @@ class RoomServer:
         )
         address = address_key(self._client(request))
         await connection.run(address, lambda: gate.admit(transport, uncounted=True))
-        return socket
+        return websocket
 
     def _refusal(self, request: web.BaseRequest) -> web.Response | None:
         if not self._is_our_host(request):
             self.statistics.hosts_refused += 1
-            return web.Response(status=421, text="this server is not known by that name\n")
+            return web.Response(status=421, text="unknown host name; see --public-url\n")
         if request.path != SOCKET_PATH:
             return None
         origin = request.headers.get("Origin")
@@ -230,7 +235,8 @@ class RoomServer:
         except ValueError:
             return False
         public = URL(self.config.public_url).host if self.config.public_url else None
-        return _is_ip(host) or host in {"localhost", public, *self.config.allowed_hosts}
+        ours = {"localhost", self._machine, f"{self._machine}.local", public, *self.config.allowed_hosts}
+        return _is_ip(host) or host in ours
 
     def _client(self, request: web.BaseRequest) -> str:
         """The address of the client, as a trusted proxy tells it or as we see it."""
