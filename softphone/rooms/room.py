@@ -173,7 +173,7 @@ class Room:
         effects += [Sent((id,), line) for line in self.chat if line.number > person.first_line]
         if changed:
             effects.append(Sent(self.present(without=id), PeerChanged(participant=person.info())))
-        return effects
+        return effects + self._succession()
 
     def lost(self, id: str, now: float) -> list[Effect]:
         """The connection of somebody broke."""
