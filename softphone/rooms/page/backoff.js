@@ -1,0 +1,18 @@
+// How long to wait before the next attempt to reconnect: at once, then longer and longer.
+
+const SECONDS = [0, 0.5, 1, 2, 4, 8];
+const SPREAD = 0.2;
+
+export class Backoff {
+  #attempt = 0;
+
+  /** Milliseconds until the next attempt; spread, so that not everybody comes at the same moment. */
+  next() {
+    const seconds = SECONDS[Math.min(this.#attempt++, SECONDS.length - 1)];
+    return 1000 * seconds * (1 + SPREAD * (2 * Math.random() - 1));
+  }
+
+  reset() {
+    this.#attempt = 0;
+  }
+}

@@ -1,0 +1,13 @@
+// What carries the media, chosen by the name in `joined`.
+
+import { MeshEngine } from "./peers.js";
+
+const ENGINES = { mesh: MeshEngine };
+
+export function knowsEngine(name) {
+  return Object.hasOwn(ENGINES, name);
+}
+
+export function createEngine(name, options) {
+  return new ENGINES[name](options);
+}

@@ -1,0 +1,34 @@
+// Peer connections for voice.
+
+const VOICE = ["audio/red", "audio/opus", "audio/telephone-event"];
+
+/** Configuration for a new connection, or for one whose ICE restarts. */
+export function rtcConfiguration({ iceServers, relayOnly }) {
+  return {
+    iceServers: iceServers.map(({ urls, username = "", credential = "" }) =>
+      username ? { urls, username, credential } : { urls },
+    ),
+    iceTransportPolicy: relayOnly ? "relay" : "all",
+    bundlePolicy: "max-bundle",
+    rtcpMuxPolicy: "require",
+  };
+}
+
+/**
+ * Prefer RED, so that every packet carries the one before it again: against loss it does more
+ * than in-band FEC, which browsers negotiate by themselves. Without `red`, Opus alone.
+ */
+export function preferVoice(transceiver, { red }) {
+  if (!transceiver.setCodecPreferences) return;
+  const { codecs } = RTCRtpReceiver.getCapabilities("audio");
+  const wanted = red ? VOICE : VOICE.slice(1);
+  transceiver.setCodecPreferences(
+    wanted.flatMap((type) => codecs.filter(({ mimeType }) => mimeType.toLowerCase() === type)),
+  );
+}
+
+/** Whether this browser can use RED. */
+export function canRed() {
+  const { codecs = [] } = RTCRtpReceiver.getCapabilities?.("audio") ?? {};
+  return codecs.some(({ mimeType }) => mimeType.toLowerCase() === "audio/red");
+}
