@@ -16,9 +16,10 @@ from softphone.playout import PlayoutConfig, playout_policies
 from softphone.report import render_table, write_call_report
 from softphone.report.one_way import report_call, summarize_call
 from softphone.sending import FRAME_LENGTHS_MS, MODES, SendingConfig
-from softphone.sim.call import SimulationConfig, simulate_call
+from softphone.sim.call import Reports, SimulationConfig, simulate_call
 from softphone.sim.network import generate_trace
 from softphone.sim.presets import parse_profile, profile_names
+from softphone.sim.profile import NetworkProfile
 from softphone.sim.trace import PacketTrace
 
 __all__ = ["add_parser", "run"]
@@ -28,10 +29,14 @@ A trace is a CSV file with the columns seq,send_ms,arrival_ms; an empty arrival 
 lost. It is repeated when it is shorter than the input. Without --trace or --network
 the network is perfect. Delays are from mouth to ear, without devices.
 
+At a bottleneck (rate=, in kbit/s of whole IP packets, with a queue of queue= ms) what is
+sent decides what arrives: the network is emulated while the call runs.
+
 examples:
   softphone simulate speech.wav --network bursty20 -o heard.wav
   softphone simulate speech.flac --trace lte.csv --policy fixed --max-delay 160 --json report.json
   softphone simulate speech.wav --network loss=30,burst=4,delay=60 --report call/
+  softphone simulate speech.wav --network rate=40,queue=300,delay=40 --report call/
 """
 
 
@@ -66,6 +71,15 @@ def add_parser(subparsers: Any) -> None:
         "--redundancy", choices=tuple(MODES), default="auto", help="what protects the speech (default auto)"
     )
     parser.add_argument(
+        "--no-back-off", action="store_true", help="send the full rate whatever the network carries"
+    )
+    parser.add_argument(
+        "--reports",
+        choices=[kind.name.lower() for kind in Reports],
+        default="softphone",
+        help="how the receiver reports: each second with delays, or as a browser (default softphone)",
+    )
+    parser.add_argument(
         "--policy",
         default="histogram",
         metavar="NAME",
@@ -90,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
     if not 30.0 <= args.max_delay <= 10_000.0:
         raise ConfigError(f"--max-delay must be 30 to 10000 ms, not {args.max_delay:g}")
     sent = read_file(args.input)
+    profile = parse_profile(args.network) if args.network else None
+    emulated = profile if profile is not None and profile.bottleneck else None
     began = time.perf_counter()
     call = simulate_call(
         sent,
@@ -100,14 +116,18 @@ def run(args: argparse.Namespace) -> int:
                 frame_ms=args.frame,
                 dtx=args.dtx,
                 peer_red=args.red,
+                back_off=not args.no_back_off,
             ),
             PlayoutConfig(policy=args.policy, max_delay=args.max_delay / 1000),
-            _trace(args, sent),
+            trace=PacketTrace.perfect() if emulated else _trace(args, profile, sent),
+            network=emulated,
+            seed=args.seed,
+            reports=Reports[args.reports.upper()],
         ),
     )
     elapsed = time.perf_counter() - began
     network = Path(args.trace).name if args.trace else args.network
-    names = ("bitrate", "frame", "dtx", "red", "redundancy", "policy", "seed")
+    names = ("bitrate", "frame", "dtx", "red", "redundancy", "no_back_off", "reports", "policy", "seed")
     summary = summarize_call(
         call,
         sent,
@@ -125,6 +145,7 @@ def run(args: argparse.Namespace) -> int:
         title="Simulated call",
         subtitle=f"{Path(args.input).name} over {network or 'a perfect network'}, "
         f"{args.bitrate / 1000:g} kb/s, {args.redundancy}, {args.policy}",
+        link=emulated.bottleneck if emulated is not None else (),
     )
     if args.output:
         _write_wav(Path(args.output), call.heard)
@@ -137,13 +158,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trace(args: argparse.Namespace, sent: Pcm) -> PacketTrace:
+def _trace(args: argparse.Namespace, profile: NetworkProfile | None, sent: Pcm) -> PacketTrace:
     interval = args.frame / 1000
     if args.trace:
         return PacketTrace.load(args.trace, interval)
-    if args.network:
+    if profile is not None:
         packets = int(sent.size / SAMPLE_RATE / interval) + 100
-        return generate_trace(parse_profile(args.network), packets, args.seed, interval)
+        return generate_trace(profile, packets, args.seed, interval)
     return PacketTrace.perfect(interval=interval)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from softphone.audio.stream import Pcm
 from softphone.playout.trace import TraceRecord
 from softphone.report.summary import CallSummary
+from softphone.sending import PlanRecord
 
 __all__ = ["CallReport"]
 
@@ -36,6 +37,11 @@ class CallReport:
     delay_offset_ms: float = 0.0
     """What to add to the delays of the trace to get mouth-to-ear delay: the fastest way
     through the network, framing and codec."""
+    plans: Sequence[PlanRecord] = ()
+    """Changes of what was sent, on the same clock; empty: not known, no rate is drawn."""
+    link: Sequence[tuple[float, float | None]] = ()
+    """Rate of the bottleneck in bit/s, headers included, from each time on (seconds on the same
+    clock); None: not limited. Empty: there is none, or it isn't known."""
     title: str = "Call"
     """Heading of the page."""
     subtitle: str = ""

@@ -1,6 +1,6 @@
 """From one direction of a call to its report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +19,7 @@ from softphone.report.summary import (
     PacketCounts,
     TimeStretchMs,
 )
+from softphone.sending import PlanRecord
 from softphone.sim.call import OneWayCall
 from softphone.sim.scoring import ACTIVITY_FRAME, speech_activity
 
@@ -58,9 +59,25 @@ def summarize_call(
         bitrate_bps=BitrateBps(total=call.sending.total_bps, media=call.sending.media_bps),
         duration_s=duration,
         real_time_factor=elapsed / duration if duration else 0.0,
+        plans=[_plan(record) for record in call.plans],
         inputs=inputs or {},
         settings=settings or {},
     )
+
+
+def _plan(record: PlanRecord) -> dict[str, Any]:
+    plan = record.plan
+    return {
+        "at_s": round(record.at, 3),
+        "frame_ms": plan.frame_ms,
+        "bitrate_bps": plan.total_bitrate,
+        "inband_fec": plan.inband_fec,
+        "dred_reach_ms": plan.dred.reach_ms,
+        "red_copies": plan.red_copies,
+        "packet_loss_perc": plan.packet_loss_perc,
+        "rate_state": str(record.limit.state),
+        "reason": record.reason,
+    }
 
 
 def report_call(
@@ -71,8 +88,9 @@ def report_call(
     title: str,
     subtitle: str,
     plc_only: Pcm | None = None,
+    link: Sequence[tuple[float, float | None]] = (),
 ) -> CallReport:
-    """Everything for the page of a call."""
+    """Everything for the page of a call; ``link`` as in `CallReport`."""
     frame = call.packets[1].timestamp - call.packets[0].timestamp if len(call.packets) > 1 else 960
     arrivals = [packet.arrival - packet.sent for packet in call.packets if packet.arrival is not None]
     offset = min(arrivals, default=0.0) + frame / SAMPLE_RATE + CODEC_DELAY
@@ -86,6 +104,8 @@ def report_call(
         lost=[packet.timestamp / SAMPLE_RATE for packet in call.packets if packet.arrival is None],
         loss_bursts=[len(list(run)) for lost, run in runs if lost],
         delay_offset_ms=1000.0 * offset,
+        plans=call.plans,
+        link=link,
         title=title,
         subtitle=subtitle,
     )

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from softphone.playout.frames import Source
 from softphone.report.call import CallReport
+from softphone.sending import RateState
 
 __all__ = ["SOURCE_NAMES", "Row", "Section", "report_sections"]
 
@@ -105,10 +107,24 @@ def _rate(report: CallReport) -> Section:
         redundancy = max(rate.total - rate.media, 0.0)
         rows.append(Row("speech itself", f"{rate.media / 1000:.1f} kb/s", _share(rate.media, rate.total)))
         rows.append(Row("redundancy", f"{redundancy / 1000:.1f} kb/s", _share(redundancy, rate.total)))
+    rows += _rate_control(report)
     rows.append(Row("length of the call", f"{report.summary.duration_s:.1f} s"))
     if report.summary.real_time_factor:
         rows.append(Row("computed in", f"{report.summary.real_time_factor * 100:.1f} % of real time"))
     return Section("Rate", tuple(rows))
+
+
+def _rate_control(report: CallReport) -> list[Row]:
+    """What the congestion control did; nothing when there was nothing to do."""
+    states = [record.limit.state for record in report.plans]
+    if not any(state is RateState.BACKING_OFF for state in states):
+        return []
+    changes = [state for before, state in pairwise([RateState.STEADY, *states]) if state is not before]
+    lowest = min(record.plan.total_bitrate for record in report.plans)
+    return [
+        Row("backed off from congestion", f"{changes.count(RateState.BACKING_OFF)} times"),
+        Row("lowest rate planned", f"{lowest / 1000:.1f} kb/s"),
+    ]
 
 
 def _burst_group(length: int) -> str:

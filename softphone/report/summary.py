@@ -172,6 +172,8 @@ class CallSummary:
     """Length of what was heard, seconds."""
     real_time_factor: float = 0.0
     """Processing time over `duration_s`: below 1 is faster than real time. 0 for a live call."""
+    plans: Sequence[Mapping[str, Any]] = ()
+    """Changes of what was sent and why, as JSON values, oldest first."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """Names of the files that went in."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -183,6 +185,8 @@ class CallSummary:
         for name, value in asdict(self).items():
             if name in ("inputs", "settings"):
                 values[name] = value
+            elif name == "plans":
+                values[name] = list(value)
             elif isinstance(value, dict):
                 values[name] = {key: _rounded(number) for key, number in value.items()}
             else:

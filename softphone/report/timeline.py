@@ -19,6 +19,7 @@ from softphone.errors import MediaFileError
 from softphone.playout.frames import Source
 from softphone.report.call import CallReport
 from softphone.report.palette import DELAY, LOST, SENT, SOURCE_COLOURS, TARGET
+from softphone.report.rate_row import draw_rate
 from softphone.report.rows import SOURCE_NAMES
 
 __all__ = ["TimelineGeometry", "draw_timeline"]
@@ -64,10 +65,12 @@ def draw_timeline(path: Path, report: CallReport) -> TimelineGeometry:
     figure = Figure(figsize=(width / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     left, right = 110 / width, 1 - 30 / width
+    ratios = (3, 0.32, 3, 2.1, 1.8) if report.plans else (3, 0.32, 3, 2.1)
     grid = figure.add_gridspec(
-        4, 1, height_ratios=(3, 0.32, 3, 2.1), hspace=0.16, left=left, right=right, top=0.855, bottom=0.085
+        len(ratios), 1, height_ratios=ratios, hspace=0.16, left=left, right=right, top=0.855, bottom=0.085
     )
-    said, losses, heard, delay = (figure.add_subplot(grid[row]) for row in range(4))
+    rows = [figure.add_subplot(grid[row]) for row in range(len(ratios))]
+    said, losses, heard, delay = rows[:4]
     columns = round(width * (right - left))
     limits = _amplitude_limits(report)
 
@@ -75,9 +78,12 @@ def draw_timeline(path: Path, report: CallReport) -> TimelineGeometry:
     _draw_losses(losses, report)
     _draw_heard(heard, report, offset, (start, end), columns, limits)
     _draw_delay(delay, report)
-    for axes in (said, losses, heard, delay):
+    if report.plans:
+        draw_rate(rows[-1], report, end)
+    rows[-1].set_xlabel("seconds", fontsize=_SMALL)
+    for axes in rows:
         axes.set_xlim(start, end)
-        _clean(axes, ticks=columns // 90 if axes is delay else 0)
+        _clean(axes, ticks=columns // 90 if axes is rows[-1] else 0, values=axes in rows[3:])
     _draw_legend(figure, report, left)
     try:
         figure.savefig(path, dpi=_DPI, format="png")
@@ -150,7 +156,6 @@ def _draw_delay(axes: Axes, report: CallReport) -> None:
         axes.step(times, delays, where="post", color=DELAY, linewidth=1.2)
         axes.set_ylim(0, max(float(delays.max()), float(targets.max()), 20.0) * 1.12)
     axes.set_ylabel("delay, ms")
-    axes.set_xlabel("seconds", fontsize=_SMALL)
     axes.grid(axis="y", color="#E4E7EB", linewidth=0.7)
     axes.set_axisbelow(True)
 
@@ -234,7 +239,7 @@ def _amplitude_limits(report: CallReport) -> tuple[float, float]:
     return min(lowest, -0.02) * 1.05, max(highest, 0.02) * 1.05
 
 
-def _clean(axes: Axes, *, ticks: int) -> None:
+def _clean(axes: Axes, *, ticks: int, values: bool) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#CBD2D9")
@@ -244,11 +249,13 @@ def _clean(axes: Axes, *, ticks: int) -> None:
     if ticks:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=(1, 2, 5, 10)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=(1, 2, 5, 10)))
     else:
         axes.set_xticks([])
-        axes.set_yticks([])
         axes.spines["bottom"].set_visible(False)
+    if values:
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=(1, 2, 5, 10)))
+    else:
+        axes.set_yticks([])
 
 
 def _draw_legend(figure: Figure, report: CallReport, left: float) -> None:

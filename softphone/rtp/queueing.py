@@ -26,8 +26,9 @@ _FLOOR_BINS: Final = 300
 """Bins in which the smallest delay is looked for: 30 s. A clock that runs 100 ppm off moves
 the delay by 3 ms in that time."""
 _STANDING_BINS: Final = 5
-_TREND_BINS: Final = 20
-_LAG_BINS: Final = 5
+_TREND_BINS: Final = 10
+_LAG_BINS: Final = 4
+_REORDERED_BINS: Final = 20
 _LEAST_DIFFERENCES: Final = 3
 _NEW_CLOCK: Final = 5.0
 """Seconds. A longer step of the delay is a new media clock, not the network."""
@@ -36,7 +37,7 @@ _DURATIONS_MS: Final = frozenset((2.5, 5, 10, 20, 40, 60, 80, 100, 120))
 
 @dataclass(frozen=True, slots=True)
 class QueueingDelay:
-    """What the delays of the last two seconds say."""
+    """What the delays of the last second and a half say."""
 
     delay: float
     """Time that even the quickest packets of the last half second waited, seconds, >= 0."""
@@ -62,6 +63,7 @@ class QueueingDelayEstimator:
         self._media.reset()
         self._numbers.reset()
         self._pending: tuple[int, int, float] | None = None
+        self._duration = 0.0
 
     def on_packet(self, sequence_number: int, timestamp: int, arrival: float) -> None:
         """A packet arrived: 16-bit sequence number, 32-bit timestamp, arrival in seconds."""
@@ -69,14 +71,16 @@ class QueueingDelayEstimator:
         if number != self._numbers.last or media != self._media.last:
             return  # a jump that no second packet has confirmed
         pending = self._pending
-        if pending is not None:
+        if pending is not None and number != pending[0]:
             if pending[0] - MAX_DROPOUT < number <= pending[0]:
                 return
             # A packet leaves when its last sample was captured. How long it is, only the next
-            # one tells: a guess would be wrong just where the length changes.
-            duration = (media - pending[1]) / self._clock_rate
-            if number == pending[0] + 1 and round(1000 * duration, 1) in _DURATIONS_MS:
-                sent = media / self._clock_rate
+            # one tells, or two gaps that agree: a guess would be wrong just where it changes.
+            lengths = number - pending[0]
+            duration = (media - pending[1]) / self._clock_rate / lengths
+            known, self._duration = self._duration, duration
+            if round(1000 * duration, 1) in _DURATIONS_MS and (lengths == 1 or duration == known):
+                sent = pending[1] / self._clock_rate + duration
                 self._add(sent, pending[2] - sent)
         self._pending = (number, media, arrival)
 
@@ -89,7 +93,7 @@ class QueueingDelayEstimator:
         differences = [
             (delay - self._bins[index - _LAG_BINS]) / (_LAG_BINS * _BIN)
             for index, delay in self._bins.items()
-            if index > newest - _TREND_BINS + _LAG_BINS and index - _LAG_BINS in self._bins
+            if index > newest - _TREND_BINS and index - _LAG_BINS in self._bins
         ]
         enough = len(differences) >= _LEAST_DIFFERENCES
         return QueueingDelay(
@@ -100,7 +104,7 @@ class QueueingDelayEstimator:
     def _add(self, sent: float, delay: float) -> None:
         index = math.floor(sent / _BIN)
         newest = max(self._bins, default=index)
-        if index < newest - _TREND_BINS or abs(delay - self._bins.get(newest, delay)) > _NEW_CLOCK:
+        if index < newest - _REORDERED_BINS or abs(delay - self._bins.get(newest, delay)) > _NEW_CLOCK:
             self._bins.clear()
             newest = index
         known = self._bins.get(index)

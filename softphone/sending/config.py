@@ -25,10 +25,10 @@ class PlannerTuning:
     """Rate from which LBRR and DRED together beat each alone."""
     high_loss: float = 0.30
     """Fraction lost from which even independent losses make bursts too long for LBRR."""
-    moderate_loss: float = 0.12
+    moderate_loss: float = 0.15
     """Fraction lost from which LBRR and DRED together are worth their bits, and from which
     a report that doesn't know its bursts is taken to be bursty."""
-    loss_hysteresis: float = 0.04
+    loss_hysteresis: float = 0.03
     """A loss threshold that was passed holds until the loss is this much below it."""
     burst_enter: float = 1.4
     """Mean burst in packets above which losses count as bursty."""
@@ -55,6 +55,8 @@ class PlannerTuning:
     """Time constant in seconds with which the loss estimate rises."""
     loss_release: float = 8.0
     """Time constant in seconds with which the loss estimate falls."""
+    loss_memory: float = 8.0
+    """Time constant in seconds of the mean loss, which decides what kind of network it is."""
     burst_memory: float = 10.0
     """Time constant in seconds of the burst estimate."""
     stale_after: float = 15.0
@@ -93,12 +95,16 @@ class CongestionTuning:
     """Share of the rate that arrived that is sent after congestion."""
     least_decrease: float = 0.5
     """No single decrease goes below this share of the rate before."""
-    cuts: int = 4
+    cuts: int = 3
     """Decreases without effect after which the queue is not of our making."""
     step: float = 0.10
     """Share by which a probe raises the rate."""
+    rare_step: float = 0.05
+    """The same with reports that come every few seconds."""
     step_after: float = 2.0
     """Least seconds between two steps; with rare reports, two reports."""
+    failed_probe: float = 0.95
+    """Share of the last rate that worked to which a probe that fails is taken back."""
     hold: float = 5.0
     """Seconds without congestion before the first probe."""
     hold_max: float = 40.0

@@ -8,11 +8,12 @@ The law, with the rate of everything sent, headers included:
   5.5; additive increase and multiplicative decrease converge: Chiu and Jain, 1989).
 - While the queue drains, nothing changes.
 - When it has been gone for 5 s, probes: 10 % more, and as long as no queue appears, 10 %
-  more again, until the allowed rate is reached.
-- A probe that meets congestion is taken back to the last rate that worked, and the next
-  one waits twice as long, up to 40 s. A probe that goes beyond where the last one failed
-  ends that: the bottleneck has opened.
-- A delay that four decreases don't change isn't ours: another path, or somebody else's
+  more again, until the allowed rate is reached. With reports that come every few seconds
+  it is 5 %, since a queue grows that long before it is seen.
+- A probe that meets congestion is taken back to a little less than the last rate that
+  worked, and the next one waits twice as long, up to 40 s. A probe that goes beyond where
+  the last one failed ends that: the bottleneck has opened.
+- A delay that three decreases don't change isn't ours: another path, or somebody else's
   queue. Without loss two decreases are enough to see that, and the rate from before returns.
 
 Loss without a queue changes nothing here: redundancy answers it, within the same rate.
@@ -58,8 +59,8 @@ class SentRate:
 
     wire_bps: int
     """Now."""
-    overhead_bps: int
-    """The headers of it."""
+    payload_bps: int
+    """The payload of it."""
     most_bps: int
     """Most that may ever be sent."""
     least_bps: int
@@ -79,7 +80,8 @@ class CongestionControl:
         self._interval = 1.0
         # Of the present or latest congestion.
         self._cuts = 0
-        self._first_delay = 0.0
+        self._first_delay = self._last_delay = 0.0
+        self._arrived = 0.0
         self._before: int | None = None
         # Of the probes.
         self._worked = 0
@@ -105,36 +107,66 @@ class CongestionControl:
         if signal.queue is Queue.CONGESTED:
             arrived = (1.0 - report.fraction_lost) * sent.wire_bps
             if report.received_bps is not None:
-                arrived = report.received_bps + sent.overhead_bps * (1.0 - report.fraction_lost)
+                # What waits in the queue isn't lost, and hasn't arrived either.
+                arrived = report.received_bps * sent.wire_bps / sent.payload_bps
             self._on_congestion(report.at, signal, sent, min(arrived, sent.wire_bps))
         elif signal.queue is Queue.EMPTY:
-            self._on_calm(report.at, sent.most_bps)
+            self._on_calm(report.at, signal, sent.most_bps)
+        self._last_delay = signal.delay
         return signal.queue is not Queue.EMPTY and self._limit.state is RateState.BACKING_OFF
 
+    def on_round_trip(self, seconds: float) -> None:
+        """Take in a round trip that was measured before anything was sent."""
+        self._watch.on_round_trip(seconds)
+
     def _on_congestion(self, now: float, signal: QueueSignal, sent: SentRate, arrived: float) -> None:
-        tuning, state = self._tuning, self._limit.state
+        state = self._limit.state
         if state is RateState.PROBING:
             self.probes_failed += 1
             self._failed_at = self._limit.wire_bps
-            self._hold = min(2.0 * self._hold, tuning.hold_max)
+            self._wait_longer()
             self._begin(now, signal, self._worked)
-            self._set(RateState.BACKING_OFF, self._worked, f"{signal}: the probe has failed")
+            lowered = max(self._tuning.failed_probe * self._worked, sent.least_bps)
+            self._set(RateState.BACKING_OFF, round(lowered), f"{signal}: the probe has failed")
             return
         if state is not RateState.BACKING_OFF:
+            if state is RateState.STEADY:
+                self._relapse(now)
             self._begin(now, signal, self._limit.wire_bps)
-        elif self._gave_up(now, signal):
+        elif self._eases(signal) or self._gave_up(now, signal):
             return
+        # Speech has pauses, in which less arrives than could.
+        self._arrived = max(self._arrived, arrived)
+        self._cut(now, signal, sent)
+
+    def _cut(self, now: float, signal: QueueSignal, sent: SentRate) -> None:
+        tuning = self._tuning
         self._cuts += 1
         self.backoffs += 1
         self._since = now
-        lowered = max(tuning.decrease * arrived, tuning.least_decrease * sent.wire_bps, sent.least_bps)
+        least = max(tuning.least_decrease * sent.wire_bps, sent.least_bps)
+        lowered = min(max(tuning.decrease * min(self._arrived, sent.wire_bps), least), sent.wire_bps)
         self._set(RateState.BACKING_OFF, round(lowered), str(signal))
+
+    def _relapse(self, now: float) -> None:
+        if self._limit.reason and now - self._since < self._tuning.hold_max:
+            self._wait_longer()
+        else:
+            self._hold = self._tuning.hold
+
+    def _wait_longer(self) -> None:
+        self._hold = min(2.0 * self._hold, self._tuning.hold_max)
 
     def _begin(self, now: float, signal: QueueSignal, before: int | None) -> None:
         self._cuts = 0
         self._since = now
         self._first_delay = signal.delay
+        self._arrived = 0.0
         self._before = before
+
+    def _eases(self, signal: QueueSignal) -> bool:
+        """Whether the last decrease works already, although the trend doesn't show it yet."""
+        return not signal.rare and signal.delay < self._last_delay
 
     def _gave_up(self, now: float, signal: QueueSignal) -> bool:
         """Whether lowering the rate any further would be of no use."""
@@ -146,13 +178,13 @@ class CongestionControl:
         if lossy:
             self._calm(now, f"{signal} whatever we send")
         elif self._before is None:
-            self._steady("the path has become longer")
+            self._steady(now, "the path has become longer")
         else:
             self._limit = replace(self._limit, wire_bps=self._before)
             self._calm(now, "the path has become longer")
         return True
 
-    def _on_calm(self, now: float, allowed: int) -> None:
+    def _on_calm(self, now: float, signal: QueueSignal, allowed: int) -> None:
         tuning, state, limit = self._tuning, self._limit.state, self._limit.wire_bps
         if limit is None:
             return
@@ -160,30 +192,29 @@ class CongestionControl:
             self._calm(now, "the queue is gone")
         elif state is RateState.HOLDING:
             if now - self._since >= self._hold:
-                self._step(now, limit, allowed)
+                self._step(now, signal, limit, allowed)
         elif now - self._since >= max(tuning.step_after, 1.9 * self._interval):
             if self._failed_at is not None and limit > self._failed_at:
-                self._failed_at = None
-                self._hold = tuning.hold
+                self._failed_at, self._hold = None, tuning.hold
             if limit >= allowed:
-                self._steady("all that is allowed gets through")
+                self._steady(now, "all that is allowed gets through")
             else:
-                self._step(now, limit, allowed)
+                self._step(now, signal, limit, allowed)
 
     def _calm(self, now: float, reason: str) -> None:
         self._since = now
         self._set(RateState.HOLDING, self._limit.wire_bps, reason)
 
-    def _step(self, now: float, limit: int, allowed: int) -> None:
+    def _step(self, now: float, signal: QueueSignal, limit: int, allowed: int) -> None:
         self._worked = limit
         self._since = now
         self.probes += 1
-        raised = min(round((1.0 + self._tuning.step) * limit), allowed)
+        step = self._tuning.rare_step if signal.rare else self._tuning.step
+        raised = min(round((1.0 + step) * limit), allowed)
         self._set(RateState.PROBING, raised, "no queue: trying more")
 
-    def _steady(self, reason: str) -> None:
-        self._hold = self._tuning.hold
-        self._failed_at = None
+    def _steady(self, now: float, reason: str) -> None:
+        self._since = now
         self._set(RateState.STEADY, None, reason)
 
     def _set(self, state: RateState, wire_bps: int | None, reason: str) -> None:

@@ -109,6 +109,7 @@ class NetworkEstimator:
         self._known_from = 0.0
         self._loss_seen = False
         self._loss = 0.0
+        self._mean_loss: float | None = None
         self._lost_packets = 0.0
         self._lost_runs = 0.0
         self._bursty = self._moderate = self._high = False
@@ -147,6 +148,7 @@ class NetworkEstimator:
             self._loss += (report.fraction_lost - self._loss) * (1.0 - math.exp(-elapsed / constant))
         self._last = report
         self._loss_seen = self._loss_seen or report.fraction_lost > tuning.clean_loss
+        self._update_mean(report, elapsed)
         self._update_bursts(report, elapsed)
         self._update_flags()
         self._window.append(_Covered(report.at - span, report.fraction_lost, elapsed or span))
@@ -165,6 +167,12 @@ class NetworkEstimator:
             state, self._loss, self._mean_burst(), self._bursty, self._moderate, self._high
         )
 
+    def _update_mean(self, report: NetworkReport, elapsed: float) -> None:
+        if self._mean_loss is None:
+            self._mean_loss = report.fraction_lost
+        share = 1.0 - math.exp(-elapsed / self._tuning.loss_memory)
+        self._mean_loss += (report.fraction_lost - self._mean_loss) * share
+
     def _update_bursts(self, report: NetworkReport, elapsed: float) -> None:
         fade = math.exp(-elapsed / self._tuning.burst_memory)
         self._lost_packets *= fade
@@ -180,8 +188,10 @@ class NetworkEstimator:
 
     def _update_flags(self) -> None:
         tuning = self._tuning
-        self._moderate = _hold(self._moderate, self._loss, tuning.moderate_loss, tuning.loss_hysteresis)
-        self._high = _hold(self._high, self._loss, tuning.high_loss, tuning.loss_hysteresis)
+        # What kind of network it is shows in the mean; the quick estimate leans to the worst second.
+        mean = self._mean_loss or 0.0
+        self._moderate = _hold(self._moderate, mean, tuning.moderate_loss, tuning.loss_hysteresis)
+        self._high = _hold(self._high, mean, tuning.high_loss, tuning.loss_hysteresis)
         burst = self._mean_burst()
         if burst is None:
             self._bursty = self._moderate

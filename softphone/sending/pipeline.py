@@ -100,6 +100,10 @@ class SendingPipeline:
         """Take in what the peer says about our packets."""
         self._reports.append(report)
 
+    def on_round_trip(self, seconds: float) -> None:
+        """Take in a round trip that was measured before the first `push`, in seconds."""
+        self._planner.on_round_trip(seconds)
+
     def reconfigure(self, config: SendingConfig) -> None:
         """Take new settings, for example after a renegotiation.
 

@@ -72,6 +72,21 @@ class RedundancyPlan:
     red_copies: int = 0
     """Earlier packets repeated in each RED payload; 0 = plain Opus."""
 
+    def __str__(self) -> str:
+        """For people, like "24.5 kb/s in packets of 40 ms, DRED 255 ms, told 20 % loss"."""
+        parts = [f"{self.bitrate / 1000:.1f} kb/s in packets of {self.frame_ms} ms"]
+        if self.inband_fec:
+            parts.append("LBRR")
+        if self.dred_duration_ms > 0:
+            parts.append(f"DRED {self.dred.reach_ms} ms")
+        if self.red_copies > 0:
+            parts.append(f"{self.red_copies} {'copy' if self.red_copies == 1 else 'copies'}")
+        if self.means is Means.NONE:
+            parts.append("no redundancy")
+        else:
+            parts.append(f"told {self.packet_loss_perc} % loss")
+        return ", ".join(parts)
+
     @property
     def means(self) -> Means:
         """Which kinds of redundancy the plan sends."""

@@ -42,7 +42,11 @@ class PlanRecord:
     limit: RateLimit
     """What the congestion control allowed."""
     reason: str
-    """Why the plan changed, for people."""
+    """Why the plan or the state of the congestion control changed, for people."""
+
+    def __str__(self) -> str:
+        """For people: the plan and the reason for it."""
+        return f"{self.plan} ({self.reason})"
 
 
 class RedundancyPlanner:
@@ -110,6 +114,10 @@ class RedundancyPlanner:
             congested = self._congestion.on_report(report, self._sent_rate())
         self._estimator.on_report(report, congested=congested)
 
+    def on_round_trip(self, seconds: float) -> None:
+        """Take in a round trip that was measured before anything was sent, in seconds."""
+        self._congestion.on_round_trip(seconds)
+
     def plan(self, now: float) -> RedundancyPlan:
         """The plan at time `now` in seconds; cheap enough to ask for each packet."""
         network = self._estimator.estimate(now)
@@ -135,9 +143,9 @@ class RedundancyPlanner:
         most = config.bitrate + overhead_bps(config.frame_ms)
         least = min(most, self._framing.least_wire_bps)
         if plan is None:
-            return SentRate(most, overhead_bps(config.frame_ms), most, least)
-        overhead = overhead_bps(plan.frame_ms)
-        return SentRate(plan.total_bitrate + overhead, overhead, most, least)
+            return SentRate(most, config.bitrate, most, least)
+        payload = plan.total_bitrate
+        return SentRate(payload + overhead_bps(plan.frame_ms), payload, most, least)
 
     def _room_for_speech(self, now: float) -> tuple[int, int]:
         """Length of packets in ms and rate of their payload in bit/s."""

@@ -5,6 +5,7 @@ sent. What gives congestion away is that packets wait. Our own peers report how 
 others, the round trip tells, less its shortest value.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,13 +51,20 @@ class QueueWatch:
     def __init__(self, tuning: CongestionTuning) -> None:
         self._tuning = tuning
         self._round_trips: deque[tuple[float, float]] = deque(maxlen=256)
+        self._first_report: float | None = None
+        self._unloaded = math.inf
         self._last_excess = 0.0
-        self._last_at = 0.0
         self._accepted = 0.0
 
     def accept(self, delay: float) -> None:
         """Take `delay` seconds of waiting, beyond what was accepted before, as part of the path."""
         self._accepted += delay
+
+    def on_round_trip(self, seconds: float) -> None:
+        """A round trip from before anything was sent. Reports that come every few seconds may
+        never see an empty queue."""
+        if 0.0 <= seconds < self._unloaded:
+            self._unloaded = seconds
 
     def judge(self, report: NetworkReport) -> QueueSignal:
         """The verdict on a report, which must be valid and newer than the last one."""
@@ -86,7 +94,12 @@ class QueueWatch:
         while self._round_trips and self._round_trips[0][0] < report.at - tuning.floor_window:
             self._round_trips.popleft()
         self._round_trips.append((report.at, round_trip))
-        excess = self._beyond_accepted(round_trip - min(value for _, value in self._round_trips))
+        shortest = min(value for _, value in self._round_trips)
+        if self._first_report is None:
+            self._first_report = report.at
+        if report.at - self._first_report < tuning.floor_window:
+            shortest = min(shortest, self._unloaded)
+        excess = self._beyond_accepted(round_trip - shortest)
         before, self._last_excess = self._last_excess, excess
         threshold = max(tuning.round_trip_queue, tuning.round_trip_jitters * report.jitter)
         if excess <= threshold:

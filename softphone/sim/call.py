@@ -202,6 +202,7 @@ class _Simulation:
         # What connectivity checks would have measured before the first packet.
         self._round_trip = self._network.shortest + self._back
         self._engine.set_path_delay(self._network.shortest, self._round_trip)
+        self._pipeline.on_round_trip(self._round_trip)
         self._late = 0
 
     def run(self, pcm: Pcm) -> OneWayCall:

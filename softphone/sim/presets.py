@@ -99,6 +99,16 @@ for _name, _profile in {
     "bufferbloat": NetworkProfile(
         delay=0.03, rate=2_000_000, queue=1.5, cross_traffic=CrossTraffic(rate=2_600_000, on=4.0, off=6.0)
     ),
+    "bottleneck": NetworkProfile(delay=0.04, rate=40_000, queue=0.3),
+    "bottleneck-varying": NetworkProfile(
+        delay=0.04,
+        rate=80_000,
+        queue=0.3,
+        timeline=(
+            (10.0, NetworkProfile(delay=0.04, rate=32_000, queue=0.3)),
+            (25.0, NetworkProfile(delay=0.04, rate=80_000, queue=0.3)),
+        ),
+    ),
     "bursty20": _bursty(0.20, 3),
     "bursty30": _bursty(0.30, 6),
     "bursty50": _bursty(0.50, 8),

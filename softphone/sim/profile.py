@@ -275,6 +275,13 @@ class NetworkProfile:
     timeline: tuple[tuple[float, "NetworkProfile"], ...] = field(default=())
     """(seconds after the emulation began, profile from then on), ascending, not nested."""
 
+    @property
+    def bottleneck(self) -> tuple[tuple[float, float | None], ...]:
+        """(seconds after the emulation began, its rate in bit/s from then on); empty when the
+        rate is never limited. There what is sent decides what arrives, and a trace can't tell."""
+        rates = ((0.0, self.rate), *((at, profile.rate) for at, profile in self.timeline))
+        return rates if any(rate is not None for _, rate in rates) else ()
+
     def __post_init__(self) -> None:
         for name in ("delay", "jitter", "reorder_delay", "queue"):
             _check_time(name, getattr(self, name))

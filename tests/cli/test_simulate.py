@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -51,6 +53,42 @@ def test_writes_what_the_schema_says(clip: Path, tmp_path: Path) -> None:
 def test_prints_a_table(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", str(clip), "--network", "bursty20"]) == 0
     assert "missing frames repaired" in capsys.readouterr().out
+
+
+def simulated(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """Numbers of 24 s of speech sent with mode auto."""
+    clip, report = tmp_path / "long.wav", tmp_path / "o.json"
+    pcm, rate = soundfile.read(SAMPLE)
+    soundfile.write(clip, np.tile(pcm, 2)[: 24 * rate], rate)
+    assert main(["simulate", str(clip), *arguments, "--json", str(report), "-q"]) == 0
+    values = json.loads(report.read_text())
+    assert isinstance(values, dict)
+    return values
+
+
+@pytest.mark.parametrize("reports", ["softphone", "browser"])
+def test_auto_backs_off_at_a_bottleneck(tmp_path: Path, reports: str) -> None:
+    network = ("--network", "rate=40,queue=300,delay=40", "--reports", reports)
+    stubborn = simulated(tmp_path, *network, "--no-back-off")
+    careful = simulated(tmp_path, *network, "--report", str(tmp_path / "page"))
+    assert stubborn["packets"]["lost"] > 0.3 * stubborn["packets"]["sent"]
+    assert careful["packets"]["lost"] < 0.5 * stubborn["packets"]["lost"]
+    assert careful["delay_ms"]["mean"] < stubborn["delay_ms"]["mean"] - 50
+    assert careful["bitrate_bps"]["total"] < 40_000 < stubborn["bitrate_bps"]["total"]
+    assert {"steady", "backing off", "holding"} <= {plan["rate_state"] for plan in careful["plans"]}
+    assert {plan["rate_state"] for plan in stubborn["plans"]} == {"steady"}
+    assert any("a queue of" in plan["reason"] for plan in careful["plans"])
+    assert (tmp_path / "page" / "timeline.png").is_file()
+
+
+def test_auto_adds_redundancy_for_loss_without_a_bottleneck(tmp_path: Path) -> None:
+    clean = simulated(tmp_path, "--network", "delay=40")
+    lossy = simulated(tmp_path, "--network", "delay=40,loss=20,burst=2")
+    assert not clean["plans"][-1]["dred_reach_ms"]
+    assert not clean["plans"][-1]["inband_fec"]
+    assert lossy["plans"][-1]["dred_reach_ms"] > 50
+    assert {plan["rate_state"] for plan in lossy["plans"]} == {"steady"}
+    assert lossy["bitrate_bps"]["total"] < 48_000
 
 
 @pytest.mark.parametrize(

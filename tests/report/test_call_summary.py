@@ -85,6 +85,7 @@ def test_json_has_the_documented_fields() -> None:
         "bitrate_bps": ["total", "media"],
         "duration_s": 0.0,
         "real_time_factor": 0.01235,
+        "plans": [],
         "inputs": ["audio", "trace"],
         "settings": ["policy"],
     }
