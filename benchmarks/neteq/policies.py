@@ -1,15 +1,22 @@
 """Playout policies by name, those in the `plugins` folder of a checkout included."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from softphone.playout import PlayoutPolicy, PolicyConfig, playout_policies
 
-__all__ = ["load_policy"]
+__all__ = ["load_policy", "make_known"]
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
-_IN_CHECKOUT = {"onnx": ("onnx_playout", "softphone_onnx_playout.policy", "OnnxPolicy")}
+_IN_CHECKOUT = {"onnx": ("onnx_playout", "softphone_onnx_playout.policy:OnnxPolicy")}
+
+
+def make_known(name: str) -> None:
+    """Let ``name`` be found in a checkout as it is in an installation."""
+    if name in _IN_CHECKOUT and name not in playout_policies.names():
+        folder, place = _IN_CHECKOUT[name]
+        sys.path.append(str(_PLUGINS / folder))
+        playout_policies._builtin[name] = place
 
 
 def load_policy(name: str, max_delay: float) -> PlayoutPolicy:
@@ -17,11 +24,5 @@ def load_policy(name: str, max_delay: float) -> PlayoutPolicy:
 
     Raises :class:`softphone.errors.ConfigError` when there is none of that name.
     """
-    config = PolicyConfig(max_delay=max_delay)
-    if name not in playout_policies.names() and name in _IN_CHECKOUT:
-        folder, module, attribute = _IN_CHECKOUT[name]
-        if str(_PLUGINS / folder) not in sys.path:
-            sys.path.append(str(_PLUGINS / folder))
-        policy: PlayoutPolicy = getattr(import_module(module), attribute)(config)
-        return policy
-    return playout_policies.load(name)(config)
+    make_known(name)
+    return playout_policies.load(name)(PolicyConfig(max_delay=max_delay))

@@ -1,0 +1,1 @@
+"""Live runs: DTLS-SRTP over loopback into real receivers."""
