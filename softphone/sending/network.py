@@ -76,6 +76,8 @@ class NetworkEstimate:
     """How much is known."""
     loss: float
     """Fraction lost, 0..1: quick to rise, slow to fall."""
+    mean_loss: float
+    """Fraction lost, 0..1, evenly weighed over some seconds."""
     mean_burst: float | None
     """Mean run of losses in packets; None when nobody says."""
     bursty: bool
@@ -91,7 +93,7 @@ class NetworkEstimate:
             return "the network isn't known yet"
         if self.state is NetworkState.CLEAN:
             return "no loss"
-        text = f"{100 * self.loss:.0f} % loss"
+        text = f"{100 * self.mean_loss:.0f} % loss"
         return text if self.mean_burst is None else f"{text} in runs of {self.mean_burst:.1f}"
 
 
@@ -158,13 +160,14 @@ class NetworkEstimator:
     def estimate(self, now: float) -> NetworkEstimate:
         """The view at time `now` in seconds."""
         if self._last is None or now - self._last.at > self._tuning.stale_after:
-            return NetworkEstimate(NetworkState.UNKNOWN, 0.0, None, False, False, False)
+            return NetworkEstimate(NetworkState.UNKNOWN, 0.0, 0.0, None, False, False, False)
         if self._clean_since is not None:
             state = NetworkState.CLEAN
         else:
             state = NetworkState.LOSSY if self._loss_seen else NetworkState.UNKNOWN
+        mean = self._mean_loss or 0.0
         return NetworkEstimate(
-            state, self._loss, self._mean_burst(), self._bursty, self._moderate, self._high
+            state, self._loss, mean, self._mean_burst(), self._bursty, self._moderate, self._high
         )
 
     def _update_mean(self, report: NetworkReport, elapsed: float) -> None:

@@ -157,7 +157,8 @@ class RedundancyPlanner:
         return self._framing.choose(most if limit is None else min(limit, most), now)
 
     def _choose(self, network: NetworkEstimate, config: SendingConfig) -> RedundancyPlan:
-        loss, burst = network.loss, network.mean_burst
+        # The quick estimate jumps with each burst; it counts for half, for the first seconds.
+        loss, burst = max(network.mean_loss, 0.5 * network.loss), network.mean_burst
         if network.state is NetworkState.UNKNOWN:
             loss, burst = _ASSUMED_LOSS, _ASSUMED_BURST
         for means in self._mode(network, config):
