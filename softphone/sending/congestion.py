@@ -13,20 +13,26 @@ The law, with the rate of everything sent, headers included:
 - A probe that meets congestion is taken back to a little less than the last rate that
   worked, and the next one waits twice as long, up to 40 s. A probe that goes beyond where
   the last one failed ends that: the bottleneck has opened.
-- A delay that three decreases don't change isn't ours: another path, or somebody else's
-  queue. Without loss two decreases are enough to see that, and the rate from before returns.
+- A delay that decreases don't change isn't ours. Two of them without loss: the path has become
+  longer, and the rate from before returns. Three with loss: the queue is somebody else's,
+  or the link carries less than a call needs. The rate stays until that queue is gone or grows.
 
 Loss without a queue changes nothing here: redundancy answers it, within the same rate.
 """
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from softphone.sending.config import CongestionTuning
 from softphone.sending.network import NetworkReport
 from softphone.sending.queue_signal import Queue, QueueSignal, QueueWatch
 
 __all__ = ["CongestionControl", "RateLimit", "RateState", "SentRate"]
+
+
+_OUTAGE: Final = 0.95
+"""Fraction lost from which a report knows nothing of queues: hardly anything has arrived."""
 
 
 class RateState(StrEnum):
@@ -110,10 +116,14 @@ class CongestionControl:
                 # What waits in the queue isn't lost, and hasn't arrived either.
                 arrived = report.received_bps * sent.wire_bps / sent.payload_bps
             self._on_congestion(report.at, signal, sent, min(arrived, sent.wire_bps))
-        elif signal.queue is Queue.EMPTY:
+        elif signal.queue is Queue.EMPTY and signal.loss < _OUTAGE:
             self._on_calm(report.at, signal, sent.most_bps)
         self._last_delay = signal.delay
         return signal.queue is not Queue.EMPTY and self._limit.state is RateState.BACKING_OFF
+
+    def release(self) -> None:
+        """Lift the limit: nobody wants it any more."""
+        self._set(RateState.STEADY, None, "the rate is fixed")
 
     def on_round_trip(self, seconds: float) -> None:
         """Take in a round trip that was measured before anything was sent."""
@@ -174,10 +184,12 @@ class CongestionControl:
         lossy = signal.loss >= tuning.queue_loss
         if self._cuts < (tuning.cuts if lossy else 2) or signal.delay < 0.8 * self._first_delay:
             return False
-        self._watch.accept(signal.delay)
         if lossy:
+            self._watch.tolerate(signal.delay)
             self._calm(now, f"{signal} whatever we send")
-        elif self._before is None:
+            return True
+        self._watch.accept(signal.delay)
+        if self._before is None:
             self._steady(now, "the path has become longer")
         else:
             self._limit = replace(self._limit, wire_bps=self._before)

@@ -80,7 +80,8 @@ class RedundancyPlanner:
 
     @property
     def history(self) -> tuple[PlanRecord, ...]:
-        """Changes of plan, oldest first, the first plan included; the newest 1000."""
+        """Changes of plan and of the congestion control's state, oldest first, the first plan
+        included; the newest 1000."""
         return tuple(self._history)
 
     @property
@@ -103,6 +104,8 @@ class RedundancyPlanner:
         self._config = config
         self._framing = FrameLengthChoice(config)
         self._seen = self._current = None
+        if not self._backs_off and self._congestion.limit.wire_bps is not None:
+            self._congestion.release()
 
     def on_report(self, report: NetworkReport) -> None:
         """Take in what the peer reports. Bad and outdated reports are counted and ignored."""
@@ -110,7 +113,7 @@ class RedundancyPlanner:
             self._reports_ignored += 1
             return
         congested = False
-        if self._adapts and self._config.back_off:
+        if self._backs_off:
             congested = self._congestion.on_report(report, self._sent_rate())
         self._estimator.on_report(report, congested=congested)
 
@@ -137,6 +140,10 @@ class RedundancyPlanner:
     @property
     def _adapts(self) -> bool:
         return self._config.mode == "auto"
+
+    @property
+    def _backs_off(self) -> bool:
+        return self._adapts and self._config.back_off
 
     def _sent_rate(self) -> SentRate:
         config, plan = self._config, self._current

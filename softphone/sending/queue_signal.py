@@ -25,6 +25,8 @@ class Queue(StrEnum):
     """There is a queue, and it gets shorter."""
     CONGESTED = "congested"
     """It grows, is full, or stands."""
+    TOLERATED = "tolerated"
+    """It stands whatever we send, and hasn't grown since that was found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,16 @@ class QueueWatch:
         self._first_report: float | None = None
         self._unloaded = math.inf
         self._last_excess = 0.0
-        self._accepted = 0.0
+        self._path = 0.0
+        self._tolerated = 0.0
 
     def accept(self, delay: float) -> None:
-        """Take `delay` seconds of waiting, beyond what was accepted before, as part of the path."""
-        self._accepted += delay
+        """Take `delay` seconds of waiting for a part of the path."""
+        self._path += delay
+
+    def tolerate(self, delay: float) -> None:
+        """Take `delay` seconds of waiting for a queue that isn't ours, as long as it lasts."""
+        self._tolerated = delay
 
     def on_round_trip(self, seconds: float) -> None:
         """A round trip from before anything was sent. Reports that come every few seconds may
@@ -76,11 +83,13 @@ class QueueWatch:
 
     def _judge_delay(self, report: NetworkReport, measured: float) -> QueueSignal:
         tuning = self._tuning
-        delay = self._beyond_accepted(measured)
+        delay = self._beyond_path(measured)
         noise = tuning.jitters * report.jitter
         trend, loss = report.delay_trend, report.fraction_lost
         if delay <= max(tuning.queue, noise):
             queue = Queue.EMPTY
+        elif delay <= self._tolerated + max(tuning.queue, noise):
+            queue = Queue.TOLERATED
         elif trend <= tuning.drain:
             queue = Queue.DRAINING
         elif trend >= tuning.growth or loss >= tuning.queue_loss or delay > max(tuning.standing_queue, noise):
@@ -99,11 +108,13 @@ class QueueWatch:
             self._first_report = report.at
         if report.at - self._first_report < tuning.floor_window:
             shortest = min(shortest, self._unloaded)
-        excess = self._beyond_accepted(round_trip - shortest)
+        excess = self._beyond_path(round_trip - shortest)
         before, self._last_excess = self._last_excess, excess
         threshold = max(tuning.round_trip_queue, tuning.round_trip_jitters * report.jitter)
         if excess <= threshold:
             queue = Queue.EMPTY
+        elif excess <= self._tolerated + threshold:
+            queue = Queue.TOLERATED
         elif report.fraction_lost >= tuning.queue_loss or before > threshold:
             # One long round trip alone may be a packet that was held up. Falling by less than a
             # quarter from one report to the next isn't draining: there are seconds between them.
@@ -112,6 +123,8 @@ class QueueWatch:
             queue = Queue.DRAINING
         return QueueSignal(queue, excess, report.fraction_lost, rare=True)
 
-    def _beyond_accepted(self, delay: float) -> float:
-        self._accepted = min(self._accepted, max(0.0, delay))
-        return max(0.0, delay - self._accepted)
+    def _beyond_path(self, delay: float) -> float:
+        self._path = min(self._path, max(0.0, delay))
+        beyond = max(0.0, delay - self._path)
+        self._tolerated = min(self._tolerated, beyond)
+        return beyond

@@ -194,6 +194,32 @@ def test_somebody_elses_queue_doesnt_take_everything_at_once() -> None:
     assert plan.means
 
 
+def test_a_link_below_the_least_rate_isnt_probed() -> None:
+    link = Link(always(18_000.0))
+    planner = link.run(120.0)
+    assert link.mean_rate(20.0) < 24_000
+    assert min(wire for _, wire, _ in link.sent) >= 16_000 + overhead_bps(60)
+    assert planner.congestion.probes == 0
+    assert planner.plan(120.0).means, "what the queue drops is lost for good here"
+
+
+def test_a_mode_that_is_forced_in_mid_call_lifts_the_limit() -> None:
+    planner = Link(always(30_000.0)).run(10.0)
+    planner.reconfigure(SendingConfig(mode="lbrr"))
+    plan = planner.plan(10.0)
+    assert (plan.bitrate, plan.frame_ms) == (48_000, 20)
+    assert planner.congestion.limit.state is STEADY
+
+
+def test_an_outage_is_no_invitation_to_probe() -> None:
+    planner = Link(always(30_000.0)).run(8.0)
+    limit = planner.congestion.limit
+    assert limit.state is HOLDING
+    for second in range(9, 30):
+        planner.on_report(NetworkReport(float(second), 1.0, None, 0.08))
+    assert planner.congestion.limit == limit
+
+
 def test_long_packets_where_headers_would_dominate_and_short_ones_again() -> None:
     link = Link(lambda now: 26_000.0 if now < 40 else 200_000.0)
     planner = link.run(200.0)
