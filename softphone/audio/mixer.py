@@ -29,6 +29,8 @@ class Channel:
     """The volume of one voice. Any thread may set it; it glides over one block, without a click."""
 
     def __init__(self) -> None:
+        self.muted = False
+        """Silence, whatever the volume."""
         self._volume = 1.0
         self._gain = 1.0
 
@@ -75,8 +77,8 @@ class Mixer:
 
     def add(self, channel: Channel, pcm: Pcm) -> None:
         """Add the block of one voice, float32, shape (samples,); it is not changed."""
-        before, channel._gain = channel._gain, channel._volume
-        after = channel._gain
+        before, after = channel._gain, 0.0 if channel.muted else channel.volume
+        channel._gain = after
         total = self._sum[: self._samples]
         if before == after == 1.0:
             np.add(total, pcm, out=total)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,6 +19,12 @@ QUEUE_LIMIT = 4096
 """Events that may wait for the disk: about 15 s of a call."""
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Participant:
+    name: str
+    payload_types: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class _Close:
     pass
 
 
-_Event = _Sent | _Received | _Said | _Heard | _Close | TraceRecord
+_Event = _Participant | _Sent | _Received | _Said | _Heard | _Close | TraceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,9 @@ class CallRecorder(Recorder):
     def statistics(self) -> RecordingStatistics:
         """Counts so far."""
         return RecordingStatistics(dropped=self._dropped, failures=dict(self._files.failures))
+
+    def on_participant(self, name: str, payload_types: Mapping[int, str]) -> None:
+        self._put(_Participant(name, dict(payload_types)))
 
     def on_sent(self, payload: RtpPayload, now: float) -> None:
         self._put(_Sent(payload, now))
@@ -134,8 +144,10 @@ class CallRecorder(Recorder):
                 if isinstance(event, _Close):
                     return
 
-    def _write(self, event: _Sent | _Received | _Said | _Heard | TraceRecord) -> None:
+    def _write(self, event: _Participant | _Sent | _Received | _Said | _Heard | TraceRecord) -> None:
         match event:
+            case _Participant(name, payload_types):
+                self._files.add_participant(name, payload_types)
             case _Sent(payload, now):
                 self._files.sent(payload, now)
             case _Received(packet, arrival, participant):

@@ -16,10 +16,20 @@ from pathlib import Path
 from softphone.errors import MediaFileError
 from softphone.rtp.packet import RtpPacket
 
-__all__ = ["AUDIO_LEVEL_EXTENSION_ID", "Direction", "LoggedPacket", "PacketLogWriter", "read_packet_log"]
+__all__ = [
+    "AUDIO_LEVEL_EXTENSION_ID",
+    "MAX_PARTICIPANTS",
+    "Direction",
+    "LoggedPacket",
+    "PacketLogWriter",
+    "read_packet_log",
+]
 
 AUDIO_LEVEL_EXTENSION_ID = 1
 """Identifier under which the audio level of RFC 6464 stands in the logged packets."""
+
+MAX_PARTICIPANTS = 253
+"""As many as there are addresses left in the invented network."""
 
 _MAGIC_NANOSECONDS = 0xA1B23C4D
 _LINKTYPE_IPV4 = 228
@@ -32,7 +42,6 @@ _UDP = struct.Struct("!HHHH")
 _RTP = struct.Struct("!BBHII")
 _NETWORK = bytes((192, 0, 2))
 _PROTOCOL_UDP = 17
-_MAX_PARTICIPANTS = 253
 
 
 class Direction(StrEnum):
@@ -70,8 +79,8 @@ class PacketLogWriter:
         ``participant`` is 0..252. Raises ValueError for others, OSError when the disk
         does not take the bytes.
         """
-        if not 0 <= participant < _MAX_PARTICIPANTS:
-            raise ValueError(f"participant {participant} is not in 0..{_MAX_PARTICIPANTS - 1}")
+        if not 0 <= participant < MAX_PARTICIPANTS:
+            raise ValueError(f"participant {participant} is not in 0..{MAX_PARTICIPANTS - 1}")
         here, there = _NETWORK + b"\x01", _NETWORK + bytes((participant + 2,))
         source, destination = (here, there) if direction is Direction.SENT else (there, here)
         datagram = _to_ipv4(_to_rtp(packet), source, destination)

@@ -22,7 +22,8 @@ class RecordedCall:
     local_name: str = "me"
     """Name of this phone's user."""
     participants: tuple[str, ...] = ("arrived",)
-    """Names of the others, one track each; at least one, all different, and none "said"."""
+    """Names of the others, one track each, all different, and none "said"; empty for a room,
+    whose participants come and go: see `Recorder.on_participant`."""
     payload_types: Mapping[int, str] = field(default_factory=lambda: {111: "opus", 63: "red"})
     """RTP payload types and what they carry: "opus", "red" or anything else (logged only)."""
     negotiated: Mapping[str, Any] = field(default_factory=dict)
@@ -36,11 +37,14 @@ class Recorder:
     not raise. Times are seconds on ``time.monotonic``.
     """
 
+    def on_participant(self, name: str, payload_types: Mapping[int, str]) -> None:
+        """Packets of ``name`` may come from now on, with those payload types; known ones are told anew."""
+
     def on_sent(self, payload: RtpPayload, now: float) -> None:
         """A payload was handed to the network at ``now``."""
 
     def on_received(self, packet: RtpPacket, arrival: float, participant: str | None = None) -> None:
-        """A packet arrived; ``participant`` None means the first."""
+        """A packet arrived; ``participant`` None means the first, an unknown one is left out."""
 
     def on_said(self, pcm: Pcm, now: float) -> None:
         """Audio as it goes to the encoder; the first sample was captured at ``now``."""

@@ -148,8 +148,10 @@ def test_a_change_of_volume_makes_no_click() -> None:
     mixer, channel = Mixer(), Channel()
     ones = np.full(BLOCK, 0.5, np.float32)
     blocks = []
-    for volume in (1.0, 1.0, 0.0, 0.0, 1.0, 0.25, 0.25):
-        channel.volume = volume
+    for volume in (1.0, 1.0, None, None, 1.0, 0.25, 0.25):
+        channel.muted = volume is None
+        if volume is not None:
+            channel.volume = volume
         blocks.append(mix(mixer, [(channel, ones)]))
     out = np.concatenate(blocks)[STEP:]
     assert np.abs(np.diff(out)).max() < 0.5 / BLOCK * 1.01
