@@ -12,7 +12,7 @@ from benchmarks.neteq.recording import Recording
 from benchmarks.neteq.reference import Reference
 from benchmarks.neteq.schedules import Schedule
 from benchmarks.neteq.streams import Stream
-from softphone.audio.stream import FRAME_SAMPLES, SAMPLE_RATE
+from softphone.audio.stream import SAMPLE_RATE
 from softphone.playout import PlayoutConfig, PlayoutEngine, TraceRecord
 from softphone.rtp.packet import RtpPacket
 
@@ -53,10 +53,9 @@ def play(
     engine = PlayoutEngine(config, load_policy(policy, max_delay), on_trace=records.append)
     engine.set_path_delay(0.0, 0.0)
     arrivals = []
-    for number, payload in enumerate(stream.payloads):
-        fate = schedule.fate(number)
+    for number, (payload, (sent, slot)) in enumerate(zip(stream.payloads, stream.departures(), strict=True)):
+        fate = schedule.fate(slot)
         if fate is not None:
-            sent = (payload.timestamp + FRAME_SAMPLES) / SAMPLE_RATE
             packet = RtpPacket(
                 payload.payload_type, number & 0xFFFF, payload.timestamp, _SSRC, payload.payload
             )

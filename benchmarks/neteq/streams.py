@@ -9,8 +9,8 @@ A plan says how the rate is spent on redundancy:
 """
 
 import hashlib
+import heapq
 import os
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from softphone.sending.plan import RedundancyPlan
 
 __all__ = ["Stream", "StreamSpec", "encode"]
 
-_FRAME = FRAME_SAMPLES / SAMPLE_RATE
 _COMPLEXITY = 9
 
 
@@ -64,24 +63,30 @@ class StreamSpec:
                 )
             known[name] = int(value)
         copies = known["red"]
-        header = (1 + 4 * copies) * 8 / _FRAME if copies else 0
+        header = (1 + 4 * copies) * 8 * SAMPLE_RATE / FRAME_SAMPLES if copies else 0
         rate = known["rate"] or round((self.bitrate - header) / (1 + copies))
         return RedundancyPlan(rate, 20, bool(known["fec"]), known["loss"], known["dred"], copies)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The packets of one encoding, one for each 20 ms, in the order sent."""
+    """The packets of one encoding, in the order sent."""
 
     spec: StreamSpec
     payloads: tuple[RtpPayload, ...]
 
+    def departures(self) -> list[tuple[float, int]]:
+        """When each packet leaves, seconds after the speaker began, and the 20 ms of the
+        schedule that decide on it: those that it ends with."""
+        begins = [payload.timestamp for payload in self.payloads]
+        ends = [*begins[1:], begins[-1] + FRAME_SAMPLES]
+        return [(end / SAMPLE_RATE, end // FRAME_SAMPLES - 1) for end in ends]
+
     @property
     def kbps(self) -> float:
         """Payload rate really used, RED and all redundancy included, kb/s."""
-        return (
-            sum(len(payload.payload) for payload in self.payloads) * 8 / (len(self.payloads) * _FRAME) / 1000
-        )
+        seconds, _ = self.departures()[-1]
+        return sum(len(payload.payload) for payload in self.payloads) * 8 / seconds / 1000
 
 
 def encode(spec: StreamSpec, reference: Reference, schedule: Schedule, cache: Path | None = None) -> Stream:
@@ -153,41 +158,54 @@ def _fixed(spec: StreamSpec, reference: Reference) -> tuple[RtpPayload, ...]:
 
 def _planned(spec: StreamSpec, reference: Reference, schedule: Schedule) -> tuple[RtpPayload, ...]:
     pipeline = SendingPipeline(SendingConfig(bitrate=spec.bitrate, mode=spec.plan, complexity=_COMPLEXITY))
-    reports = _reports(reference, schedule)
+    pipeline.on_round_trip(0.0)
+    peer = _Peer(schedule)
     payloads: list[RtpPayload] = []
     for start in range(0, reference.pcm.size, FRAME_SAMPLES):
-        now = start / SAMPLE_RATE
-        while reports and reports[0].at <= now:
-            pipeline.on_report(reports.popleft())
-        payloads += pipeline.push(reference.pcm[start : start + FRAME_SAMPLES], now)
+        for report in peer.reports(start / SAMPLE_RATE):
+            pipeline.on_report(report)
+        ready = pipeline.push(reference.pcm[start : start + FRAME_SAMPLES], start / SAMPLE_RATE)
+        for payload in ready:
+            peer.send(len(payloads), payload, start + FRAME_SAMPLES)
+            payloads.append(payload)
     return tuple(payloads)
 
 
-def _reports(reference: Reference, schedule: Schedule) -> deque[NetworkReport]:
-    """What a softphone that receives on this schedule reports, once a second.
+class _Peer:
+    """What a softphone that receives on a schedule reports, once a second, without delay or loss."""
 
-    Reports take the way back without delay or loss.
-    """
-    reporter, received = LossReporter(), ReceiveStatistics(SAMPLE_RATE)
-    arrivals = []
-    for number in range(reference.packets):
-        fate = schedule.trace.fate(number)
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._arrivals: list[tuple[float, int, RtpPayload]] = []
+        self._reporter, self._received = LossReporter(), ReceiveStatistics(SAMPLE_RATE)
+        self._reporter.poll(0.0)
+
+    def send(self, number: int, payload: RtpPayload, end: int) -> None:
+        """A packet leaves, whose media ends at sample ``end``."""
+        fate = self._schedule.fate(end // FRAME_SAMPLES - 1)
         if fate is not None:
-            arrivals.append(((number + 1) * _FRAME + fate, number))
-    reports: deque[NetworkReport] = deque()
-    reporter.poll(0.0)
-    for arrival, number in sorted(arrivals):
-        reporter.on_packet(number & 0xFFFF)
-        received.update(number & 0xFFFF, number * FRAME_SAMPLES, arrival)
-        report = reporter.poll(arrival)
-        if report is not None:
-            block = received.report()
-            reports.append(
-                NetworkReport(
-                    at=arrival,
-                    fraction_lost=block.fraction_lost,
-                    mean_burst=report.mean_burst,
-                    jitter=block.jitter / SAMPLE_RATE,
-                )
+            heapq.heappush(self._arrivals, (end / SAMPLE_RATE + fate, number, payload))
+
+    def reports(self, now: float) -> list[NetworkReport]:
+        """What has come by ``now`` and was not handed out before."""
+        while self._arrivals and self._arrivals[0][0] <= now:
+            arrival, number, payload = heapq.heappop(self._arrivals)
+            sequence = number & 0xFFFF
+            self._reporter.on_packet(sequence, payload.timestamp, arrival, len(payload.payload))
+            self._received.update(sequence, payload.timestamp, arrival)
+        report = self._reporter.poll(now)
+        if report is None:
+            return []
+        block = self._received.report()
+        return [
+            NetworkReport(
+                at=now,
+                fraction_lost=block.fraction_lost,
+                mean_burst=report.mean_burst,
+                round_trip=0.0,
+                jitter=block.jitter / SAMPLE_RATE,
+                queueing_delay=report.queueing_delay,
+                delay_trend=report.delay_trend,
+                received_bps=report.received_bps,
             )
-    return reports
+        ]

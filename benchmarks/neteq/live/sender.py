@@ -20,7 +20,6 @@ from types import TracebackType
 from benchmarks.neteq.live.release import LATENESS, RECORD
 from benchmarks.neteq.schedules import Schedule
 from benchmarks.neteq.streams import Stream
-from softphone.audio.stream import FRAME_SAMPLES, SAMPLE_RATE
 from softphone.errors import RemoteProtocolError
 from softphone.webrtc import IceConfig, LocalAudio, Peer, PeerConfig
 
@@ -109,8 +108,9 @@ class LiveSender:
             os.close(descriptor)
         if await child.wait():
             raise RuntimeError("the releasing process failed; see its message above")
+        departures = stream.departures()
         entries = list(LATENESS.iter_unpack(lateness.read_bytes()))
-        late = [(number * FRAME_SAMPLES / SAMPLE_RATE, seconds) for number, seconds in entries]
+        late = [(departures[number][0], seconds) for number, seconds in entries]
         return Release(count, count - len(late), late)
 
     def _prepare(self, stream: Stream, schedule: Schedule, began: float, path: Path) -> int:
@@ -118,13 +118,13 @@ class LiveSender:
         held: list[bytes] = []
         self._peer.outgoing_hook = lambda datagram, transmit: _hold_rtp(datagram, transmit, held)
         ready = []
-        for number, payload in enumerate(stream.payloads):
+        departures = stream.departures()
+        for number, (payload, (sent, slot)) in enumerate(zip(stream.payloads, departures, strict=True)):
             self._peer.sender.send(payload)
             datagram = held.pop()
-            fate = schedule.fate(number)
+            fate = schedule.fate(slot)
             if fate is not None:
-                sent = began + (payload.timestamp + FRAME_SAMPLES) / SAMPLE_RATE
-                ready.append((sent + fate, number, datagram))
+                ready.append((began + sent + fate, number, datagram))
         self._peer.outgoing_hook = None
         ready.sort(key=lambda entry: entry[:2])
         with path.open("wb") as file:
