@@ -1,0 +1,200 @@
+"""One Janus server as the room server sees it: its rooms, and a guard in each.
+
+The guard hears of every feed that appears. One without the seal of the participant that
+it names is thrown out: Janus itself lets whoever has a token choose any free name.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from yarl import URL
+
+from softphone.errors import RemoteError
+
+from .cascade import CascadeSide, encrypts_cascades
+from .errors import NO_SUCH_ROOM, JanusError, JanusLostError
+from .protocol import HandleChanged, HandleEvent
+from .session import JanusHandle, JanusSession
+from .ticket import TicketOffice, api_token, participant_of
+from .videoroom import PLUGIN, Feed, RoomAdministrator, RoomSettings, feeds, gone
+
+__all__ = ["JanusServer", "ServerSettings"]
+
+logger = logging.getLogger(__name__)
+
+_GUARD = "guard"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How to reach and use a server."""
+
+    url: str
+    """WebSocket for the room server."""
+    client_url: str = ""
+    """WebSocket for participants; empty: the same."""
+    admin_key: str = ""
+    """``admin_key`` of the VideoRoom, which creating rooms then needs."""
+    auth_secret: str = ""
+    """``token_auth_secret`` of Janus, when it authenticates requests."""
+    token_seconds: int = 86_400
+    """How long a participant's signed token is good for."""
+    publishers: int = 100
+    """Most who send in a room."""
+
+
+class JanusServer:
+    """A connection to one server, made when it is first needed and again when it was lost."""
+
+    def __init__(self, settings: ServerSettings, office: TicketOffice, clock: Callable[[], float]) -> None:
+        """`clock`: Unix time in seconds, for the expiry of signed tokens."""
+        self.settings = settings
+        self.on_feed: Callable[[str, Feed], None] | None = None
+        """Called with room and each genuine feed."""
+        self.on_feed_gone: Callable[[str, str], None] | None = None
+        """Called with room and feed id."""
+        self._office = office
+        self._clock = clock
+        self._session: JanusSession | None = None
+        self._administrator: RoomAdministrator | None = None
+        self._guards: dict[str, JanusHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting = asyncio.Lock()
+        self.srtp = False
+        """Whether it encrypts what it sends to other servers; known once connected."""
+
+    def auth(self) -> str:
+        """A signed token for Janus's API; empty when it wants none."""
+        settings = self.settings
+        if not settings.auth_secret:
+            return ""
+        return api_token(settings.auth_secret, int(self._clock()) + settings.token_seconds)
+
+    async def administrator(self) -> RoomAdministrator:
+        """Connect, if need be. Raises :class:`softphone.errors.RemoteError`."""
+        async with self._connecting:
+            if self._session is not None and self._session.alive and self._administrator is not None:
+                return self._administrator
+            await self._close_session()
+            session = self._session = JanusSession(self.settings.url, token=self.auth())
+            session.on_lost = self._guards.clear
+            await session.connect()
+            self.srtp = encrypts_cascades(await session.info())
+            self._administrator = await RoomAdministrator.attach(session)
+            return self._administrator
+
+    async def open_room(self, room: str) -> None:
+        """Make a room, unless there is one, and put a guard into it."""
+        administrator = await self.administrator()
+        settings = RoomSettings(
+            room,
+            self._office.room_secret(room),
+            publishers=self.settings.publishers,
+            admin_key=self.settings.admin_key,
+        )
+        if await administrator.create(settings):
+            self._guards.pop(room, None)
+        if room not in self._guards:
+            await self._post_guard(room, administrator)
+
+    async def admit(self, room: str, participant: str) -> None:
+        """Let a participant come in."""
+        try:
+            await self._admit(room, participant)
+        except JanusLostError:
+            await self._admit(room, participant)
+
+    async def _admit(self, room: str, participant: str) -> None:
+        await self.open_room(room)
+        administrator = await self.administrator()
+        token = self._office.token(room, participant)
+        await administrator.allow(room, self._office.room_secret(room), [token])
+
+    async def dismiss(self, room: str, participant: str) -> None:
+        """Take a participant's token back and end its feeds."""
+        administrator = await self.administrator()
+        secret = self._office.room_secret(room)
+        try:
+            await administrator.disallow(room, secret, [self._office.token(room, participant)])
+            for feed in await administrator.participants(room):
+                if participant_of(feed) == participant:
+                    await administrator.kick(room, secret, feed)
+        except JanusError as error:
+            if error.code != NO_SUCH_ROOM:
+                raise
+
+    async def close_room(self, room: str) -> None:
+        """End a room, unless somebody is in it who was let in by another room server."""
+        administrator = await self.administrator()
+        guard = self._guards.pop(room, None)
+        if guard is not None:
+            await guard.detach()
+        try:
+            inside = await administrator.participants(room)
+            if all(participant_of(feed) == _GUARD for feed in inside):
+                await administrator.destroy(room, self._office.room_secret(room))
+        except JanusError as error:
+            if error.code != NO_SUCH_ROOM:
+                raise
+
+    def side(self, room: str) -> CascadeSide | None:
+        """The room for cascading; None when there is no guard in it."""
+        guard = self._guards.get(room)
+        if guard is None:
+            return None
+        host = URL(self.settings.url).host or ""
+        return CascadeSide(guard, room, self._office.room_secret(room), host, self.srtp)
+
+    async def close(self) -> None:
+        """Let go of the server; the rooms and who is in them stay."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._close_session()
+
+    async def _close_session(self) -> None:
+        self._guards.clear()
+        session, self._session = self._session, None
+        if session is not None:
+            session.on_lost = None
+            await session.close()
+
+    async def _post_guard(self, room: str, administrator: RoomAdministrator) -> None:
+        assert self._session is not None
+        name = f"{_GUARD}.{secrets.token_hex(4)}"
+        token = self._office.token(room, name)
+        await administrator.allow(room, self._office.room_secret(room), [token])
+        guard = await self._session.attach(PLUGIN)
+        guard.on_event = lambda event: self._on_guard_event(room, event)
+        self._guards[room] = guard
+        body = {"request": "join", "ptype": "publisher", "room": room, "id": name, "token": token}
+        joined = await guard.message(body)
+        self._examine(room, feeds(joined.data))
+
+    def _on_guard_event(self, room: str, event: HandleEvent | HandleChanged) -> None:
+        if isinstance(event, HandleChanged):
+            return
+        self._examine(room, feeds(event.data))
+        feed = gone(event.data)
+        if feed is not None and self.on_feed_gone is not None:
+            self.on_feed_gone(room, feed)
+
+    def _examine(self, room: str, present: tuple[Feed, ...]) -> None:
+        for feed in present:
+            if not self._office.sealed(room, feed.id, feed.display):
+                logger.warning("room %s: a feed claims to be %s, who it is not", room, feed.id)
+                task = asyncio.create_task(self._expel(room, feed.id))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif self.on_feed is not None:
+                self.on_feed(room, feed)
+
+    async def _expel(self, room: str, feed: str) -> None:
+        try:
+            administrator = await self.administrator()
+            await administrator.kick(room, self._office.room_secret(room), feed)
+        except RemoteError as error:
+            logger.info("room %s: feed %s can't be thrown out: %s", room, feed, error)
