@@ -40,6 +40,8 @@ class ConferenceConfig:
     """STUN and TURN servers, beside those that the room server names."""
     trust: ServerTrust = field(default_factory=ServerTrust)
     """Whether the certificate of the room server is believed."""
+    passphrase: str = field(default="", repr=False)
+    """Encrypts speech from end to end in rooms on a media server; empty: it is not."""
     muted: bool = False
     """Come in with the microphone off."""
     record: Path | None = None

@@ -96,6 +96,6 @@ RoomMediaFactory: TypeAlias = Callable[[Joined, Surroundings], RoomMedia]
 media_engines: Registry[RoomMediaFactory] = Registry(
     "softphone.media_engines",
     "media engine",
-    {"mesh": "softphone.conference.mesh:Mesh"},
+    {"mesh": "softphone.conference.mesh:Mesh", "janus": "softphone.conference.janus:JanusMedia"},
 )
 """Engines by the name that the room server gives; third parties declare ``softphone.media_engines``."""

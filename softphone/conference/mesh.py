@@ -13,6 +13,7 @@ from softphone.conference.events import (
     PairUnverified,
     PairVerified,
 )
+from softphone.conference.ice import room_ice
 from softphone.conference.leg import Leg
 from softphone.conference.media import RoomMedia, Surroundings
 from softphone.conference.statistics import ParticipantStatistics
@@ -24,7 +25,7 @@ from softphone.rooms.requests import Signal
 from softphone.rooms.values import IceServerInfo, ParticipantInfo
 from softphone.rtp.packet import RtpPacket
 from softphone.sending import NetworkReport
-from softphone.webrtc import IceConfig, IceServer, LocalAudio, Peer, PeerConfig
+from softphone.webrtc import LocalAudio, Peer, PeerConfig
 
 __all__ = ["Mesh"]
 
@@ -56,7 +57,7 @@ class Mesh(RoomMedia):
         self._members: dict[str, _Member] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._troubles: set[str] = set()
-        self._ice = self._ice_config(joined.ice_servers)
+        self._ice = room_ice(around.config, joined.ice_servers, relay_only=joined.relay_only)
 
     def set_signaling(self, joined: Joined | None) -> None:
         self._signaling = joined is not None
@@ -67,7 +68,7 @@ class Mesh(RoomMedia):
 
     def set_ice_servers(self, servers: tuple[IceServerInfo, ...]) -> None:
         try:
-            self._ice = self._ice_config(servers)
+            self._ice = room_ice(self._around.config, servers, relay_only=self._relay_only)
         except RemoteProtocolError as error:
             _LOG.warning("the new ICE servers are of no use: %s", error)
 
@@ -261,22 +262,6 @@ class Mesh(RoomMedia):
         peer = Peer(PeerConfig(ice=self._ice, audio=_AUDIO, trickle=True))
         self._around.on_peer(peer)
         return peer
-
-    def _ice_config(self, servers: tuple[IceServerInfo, ...]) -> IceConfig:
-        config = self._around.config
-        named = []
-        for server in servers:
-            for url in server.urls:
-                try:
-                    named.append(IceServer(url, server.username or None, server.credential or None))
-                except ConfigError as error:
-                    _LOG.warning("the room server names a server that can't be used: %s", error)
-        try:
-            return IceConfig(
-                config.addresses, config.ports, (*config.servers, *named), relay_only=self._relay_only
-            )
-        except ConfigError as error:
-            raise RemoteProtocolError(f"the room server asks for what can't be had: {error}") from error
 
 
 def _track_name(person: ParticipantInfo) -> str:

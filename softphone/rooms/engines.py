@@ -35,6 +35,8 @@ class RoomEngine:
 
     max_participants: int = 8
     """Most participants of a room."""
+    page_origins: tuple[str, ...] = ()
+    """Origins that the page must be allowed to connect to, such as ``wss://media.example.org``."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """`options` come from the command line or a file; unknown or impossible ones raise ConfigError."""

@@ -20,6 +20,8 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
+from yarl import URL
+
 from softphone.errors import ConfigError, RemoteError
 from softphone.rooms.engines import RoomEngine, Seat
 from softphone.rooms.errors import EngineError
@@ -52,6 +54,8 @@ class JanusEngine(RoomEngine):
         self._plain = options.get("plain-cascade", "no") == "yes"
         self._office = TicketOffice(options.get("secret", ""))
         self._servers = [JanusServer(settings, self._office, time.time) for settings in _settings(options)]
+        settings = [server.settings for server in self._servers]
+        self.page_origins = tuple({_origin(each.client_url or each.url): None for each in settings})
         self._mirrored: dict[tuple[str, str], JanusServer] = {}
         """Room and feed to the server where it publishes."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,6 +175,10 @@ def _settings(options: Mapping[str, str]) -> list[ServerSettings]:
         )
         for url, client_url in zip(urls, client_urls, strict=True)
     ]
+
+
+def _origin(url: str) -> str:
+    return str(URL(url).with_path("/")).rstrip("/")
 
 
 def _list(text: str) -> list[str]:

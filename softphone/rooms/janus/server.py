@@ -7,8 +7,9 @@ it names is thrown out: Janus itself lets whoever has a token choose any free na
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from yarl import URL
 
@@ -26,6 +27,8 @@ __all__ = ["JanusServer", "ServerSettings"]
 logger = logging.getLogger(__name__)
 
 _GUARD = "guard"
+_RESTORE_INTERVAL = 1.0
+"""Seconds between two tries to reach a server that was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class JanusServer:
         self._session: JanusSession | None = None
         self._administrator: RoomAdministrator | None = None
         self._guards: dict[str, JanusHandle] = {}
+        self._admitted: dict[str, set[str]] = {}
+        """Who may be in which room, to say it again to a server that has forgotten."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
         self.srtp = False
@@ -80,7 +85,7 @@ class JanusServer:
                 return self._administrator
             await self._close_session()
             session = self._session = JanusSession(self.settings.url, token=self.auth())
-            session.on_lost = self._guards.clear
+            session.on_lost = self._on_lost
             await session.connect()
             self.srtp = encrypts_cascades(await session.info())
             self._administrator = await RoomAdministrator.attach(session)
@@ -102,6 +107,7 @@ class JanusServer:
 
     async def admit(self, room: str, participant: str) -> None:
         """Let a participant come in."""
+        self._admitted.setdefault(room, set()).add(participant)
         try:
             await self._admit(room, participant)
         except JanusLostError:
@@ -115,6 +121,7 @@ class JanusServer:
 
     async def dismiss(self, room: str, participant: str) -> None:
         """Take a participant's token back and end its feeds."""
+        self._admitted.get(room, set()).discard(participant)
         administrator = await self.administrator()
         secret = self._office.room_secret(room)
         try:
@@ -128,6 +135,7 @@ class JanusServer:
 
     async def close_room(self, room: str) -> None:
         """End a room, unless somebody is in it who was let in by another room server."""
+        self._admitted.pop(room, None)
         administrator = await self.administrator()
         guard = self._guards.pop(room, None)
         if guard is not None:
@@ -154,6 +162,22 @@ class JanusServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._close_session()
+
+    def _on_lost(self) -> None:
+        self._guards.clear()
+        self._spawn(self._restore())
+
+    async def _restore(self) -> None:
+        """Open every room again, so that the participants' tickets are good once more."""
+        while self._admitted:
+            await asyncio.sleep(_RESTORE_INTERVAL)
+            try:
+                for room, participants in list(self._admitted.items()):
+                    for participant in list(participants):
+                        await self._admit(room, participant)
+                return
+            except RemoteError as error:
+                logger.info("the rooms on %s can't be opened yet: %s", self.settings.url, error)
 
     async def _close_session(self) -> None:
         self._guards.clear()
@@ -186,9 +210,7 @@ class JanusServer:
         for feed in present:
             if not self._office.sealed(room, feed.id, feed.display):
                 logger.warning("room %s: a feed claims to be %s, who it is not", room, feed.id)
-                task = asyncio.create_task(self._expel(room, feed.id))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._spawn(self._expel(room, feed.id))
             elif self.on_feed is not None:
                 self.on_feed(room, feed)
 
@@ -198,3 +220,8 @@ class JanusServer:
             await administrator.kick(room, self._office.room_secret(room), feed)
         except RemoteError as error:
             logger.info("room %s: feed %s can't be thrown out: %s", room, feed, error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
