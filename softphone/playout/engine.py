@@ -35,7 +35,7 @@ from softphone.playout.policy import (
 )
 from softphone.playout.sources import FrameSources, find_sources
 from softphone.playout.statistics import PlayoutStatistics
-from softphone.playout.stretch import MAX_LAG, TimeStretcher
+from softphone.playout.stretch import TimeStretcher
 from softphone.playout.trace import TraceRecord
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPacket
 
@@ -337,7 +337,7 @@ class PlayoutEngine:
         ):
             change = stretcher.stretch if decision.action is Action.STRETCH else stretcher.compress
             error = abs(observation.delay - decision.target_delay) * OPUS_CLOCK_RATE
-            wanted = min(MAX_LAG, int(error)) if math.isfinite(error) else MAX_LAG
+            wanted = min(pcm.size, int(error)) if math.isfinite(error) else pcm.size
             pcm, added = change(pcm, pause=pause, effort=decision.effort, wanted=wanted)
             self.statistics.inserted_samples_for_deceleration += max(0, added)
             self.statistics.removed_samples_for_acceleration += max(0, -added)
