@@ -37,9 +37,10 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+from stretch_measures import aligned_stoi, clicks, edginess, pitch
 
 from softphone.data import sample_speech
-from softphone.opus import Decoder
+from softphone.opus import Decoder, Encoder
 from softphone.playout import (
     Action,
     Decision,
@@ -53,8 +54,6 @@ from softphone.playout import (
 )
 from softphone.playout.stretch import TimeStretcher
 from softphone.rtp.packet import RtpPacket
-from softphone.sending.config import SendingConfig
-from softphone.sending.pipeline import SendingPipeline
 from softphone.sim.scoring import ACTIVITY_FRAME, plcmos, speech_activity
 
 Pcm = NDArray[np.float32]
@@ -69,8 +68,8 @@ AHEAD = 0.25
 """How far a change may run ahead in pauses, seconds."""
 BURST, EVERY = 5, 25
 """Of each 25 packets 5 in a row are lost where DRED or concealment is wanted."""
-SOURCES = {"packets": ("none", False), "dred": ("dred", True), "concealed": ("none", True)}
-"""Redundancy mode of the sender, and whether packets are lost."""
+SOURCES = {"packets": (0, False), "dred": (1000, True), "concealed": (0, True)}
+"""Milliseconds of DRED, and whether packets are lost."""
 
 
 class TempoPolicy(PlayoutPolicy):
@@ -169,28 +168,26 @@ def load(path: Path) -> Pcm:
 
 
 @lru_cache(maxsize=8)
-def encode(path: Path, mode: str) -> tuple[RtpPacket, ...]:
+def encode(path: Path, dred_ms: int) -> tuple[RtpPacket, ...]:
     """The packets of a clip."""
-    pipeline = SendingPipeline(SendingConfig(mode=mode))
+    encoder = Encoder()
+    encoder.bitrate = 48_000
+    encoder.packet_loss_perc = 20 if dred_ms else 0
+    encoder.dred_duration_ms = dred_ms
     pcm = load(path)
-    payloads = [
-        payload
-        for at in range(0, pcm.size - FRAME + 1, FRAME)
-        for payload in pipeline.push(pcm[at : at + FRAME], at / RATE)
-    ]
     return tuple(
-        RtpPacket(payload.payload_type, number, payload.timestamp, 1, payload.payload)
-        for number, payload in enumerate(payloads)
+        RtpPacket(111, number, number * FRAME, 1, encoder.encode(pcm[at : at + FRAME]))
+        for number, at in enumerate(range(0, pcm.size - FRAME + 1, FRAME))
     )
 
 
 @lru_cache(maxsize=4)
 def play(path: Path, source: str, manner: str, tempo: float) -> Playback:
     """Play a clip through the engine at a tempo; 0 changes nothing."""
-    mode, lossy = SOURCES[source]
+    dred_ms, lossy = SOURCES[source]
     packets = [
         packet
-        for packet in encode(path, mode)
+        for packet in encode(path, dred_ms)
         if not (lossy and packet.sequence_number % EVERY >= EVERY - BURST)
     ]
     length = len(packets) * FRAME / RATE * (EVERY / (EVERY - BURST) if lossy else 1.0)
@@ -229,7 +226,7 @@ def run(job: Job) -> Outcome:
     before, after = plain.places(media), changed.places(media)
     ratio = pitch(changed.pcm, after[spoken]) / pitch(plain.pcm, before[spoken])
     ratio = ratio[np.isfinite(ratio)]
-    joins, clicks, clicks_before = count_clicks(plain, changed)
+    joins, clicked, clicked_before = count_clicks(plain, changed)
     return Outcome(
         clip=job.clip.stem,
         source=job.source,
@@ -243,8 +240,8 @@ def run(job: Job) -> Outcome:
         pitch_ratio=float(np.median(ratio)) if ratio.size else 1.0,
         pitch_wrong=float(np.mean(np.abs(ratio - 1.0) > 0.03)) if ratio.size else 0.0,
         joins=joins,
-        clicks=clicks,
-        clicks_before=clicks_before,
+        clicks=clicked,
+        clicks_before=clicked_before,
     )
 
 
@@ -254,81 +251,7 @@ def score(path: Path, source: str, manner: str, tempo: float) -> float:
     return plcmos(play(path, source, manner, tempo).spoken())
 
 
-# Pitch ---------------------------------------------------------------------------
-
-_PITCH_RATE = 16_000
-_PITCH_WINDOW = 480
-_PITCH_LAGS = (40, 267)
-"""60 to 400 Hz."""
-_VOICED = 0.75
-
-
-def pitch(pcm: Pcm, places: Values) -> Values:
-    """F0 in Hz around samples of a 48 kHz signal, NaN where it is not voiced.
-
-    Normalised cross-correlation of 30 ms with what is one lag later, parabolic interpolation;
-    the shortest lag within 5 % of the best one is taken, against errors of an octave.
-    """
-    narrow = soxr.resample(pcm.astype(np.float64), RATE, _PITCH_RATE, "HQ")
-    low, high = _PITCH_LAGS
-    span = _PITCH_WINDOW + high + 1
-    begin = np.round(places * _PITCH_RATE / RATE).astype(int) - span // 2
-    padded = np.pad(narrow, span)
-    rows = padded[begin[:, None] + span + np.arange(span)]
-    size = 2048
-    spectrum = np.fft.rfft(rows, size) * np.conj(np.fft.rfft(rows[:, :_PITCH_WINDOW], size))
-    products = np.fft.irfft(spectrum, size)[:, : high + 2]
-    squares = np.cumsum(np.pad(rows**2, ((0, 0), (1, 0))), axis=1)
-    energy = squares[:, _PITCH_WINDOW:] - squares[:, :-_PITCH_WINDOW]
-    likeness = products / np.sqrt(np.maximum(energy[:, : high + 2] * energy[:, :1], 1e-9))
-    inner = likeness[:, low : high + 1]
-    peak = (inner >= likeness[:, low - 1 : high]) & (inner > likeness[:, low + 1 : high + 2])
-    good = peak & (inner >= 0.95 * inner.max(axis=1, keepdims=True)) & (inner > _VOICED)
-    lag = low + np.argmax(good, axis=1)
-    row = np.arange(lag.size)
-    left, middle, right = likeness[row, lag - 1], likeness[row, lag], likeness[row, lag + 1]
-    curve = left - 2 * middle + right
-    fine = lag + np.where(curve < 0, 0.5 * (left - right) / np.where(curve < 0, curve, 1.0), 0.0)
-    return np.where(good.any(axis=1), _PITCH_RATE / fine, np.nan)
-
-
-# Intelligibility -----------------------------------------------------------------
-
-
-def aligned_stoi(reference: Pcm, at: Values, degraded: Pcm, where: Values) -> float:
-    """STOI (Taal et al., 2011) of frames of two signals at given samples, one pair a row.
-
-    The published measure wants signals of one time base; here each frame of the one meets
-    the frame of the other that holds the same media.
-    """
-    from pystoi.utils import thirdoct
-
-    bands = thirdoct(10_000, 512, 15, 150)[0]
-
-    def envelope(pcm: Pcm, places: Values) -> Values:
-        narrow = np.pad(soxr.resample(pcm.astype(np.float64), RATE, 10_000, "HQ"), 256)
-        begin = np.round(places * 10_000 / RATE).astype(int) + 128
-        rows = narrow[begin[:, None] + np.arange(256)] * np.hanning(258)[1:-1]
-        return np.asarray(np.sqrt(np.abs(np.fft.rfft(rows, 512)) ** 2 @ bands.T))
-
-    x, y = envelope(reference, at), envelope(degraded, where)
-    span = 38  # 384 ms in steps of 10 ms
-    correlations = []
-    for begin in range(0, len(x) - span + 1, 4):
-        clean, dirty = x[begin : begin + span], y[begin : begin + span]
-        dirty = dirty * np.linalg.norm(clean, axis=0) / (np.linalg.norm(dirty, axis=0) + 1e-9)
-        dirty = np.minimum(dirty, clean * (1 + 10 ** (15 / 20)))
-        clean, dirty = clean - clean.mean(axis=0), dirty - dirty.mean(axis=0)
-        norms = np.linalg.norm(clean, axis=0) * np.linalg.norm(dirty, axis=0) + 1e-12
-        correlations.append((clean * dirty).sum(axis=0) / norms)
-    return float(np.mean(correlations)) if correlations else float("nan")
-
-
 # Clicks --------------------------------------------------------------------------
-
-_CLICK_RATIO = 2.0
-_CLICK_FLOOR = 1e-4
-_AROUND = round(0.015 * RATE)
 
 
 def count_clicks(plain: Playback, changed: Playback) -> tuple[int, int, int]:
@@ -336,8 +259,8 @@ def count_clicks(plain: Playback, changed: Playback) -> tuple[int, int, int]:
 
     A join is where a changed frame first and last differs from the same frame unchanged.
     """
-    edges = [_edginess(signal.pcm) for signal in (plain, changed)]
-    joins = clicks = before = 0
+    edges = [edginess(signal.pcm) for signal in (plain, changed)]
+    joins = clicked = before = 0
     rows = zip(plain.records, plain.starts(), changed.records, changed.starts(), strict=True)
     for old, old_start, new, new_start in rows:
         if old.samples == new.samples:
@@ -348,31 +271,15 @@ def count_clicks(plain: Playback, changed: Playback) -> tuple[int, int, int]:
         head = _run(a[:shared] == b[:shared])
         tail = _run(a[a.size - shared :][::-1] == b[b.size - shared :][::-1])
         joins += 1
-        clicks += _clicks(
-            edges[1], new_start + min(head, b.size - tail), new_start + max(head, b.size - tail)
-        )
-        before += _clicks(
-            edges[0], old_start + min(head, a.size - tail), old_start + max(head, a.size - tail)
-        )
-    return joins, clicks, before
+        begin, end = sorted((head, b.size - tail))
+        clicked += clicks(edges[1], new_start + begin, new_start + end)
+        begin, end = sorted((head, a.size - tail))
+        before += clicks(edges[0], old_start + begin, old_start + end)
+    return joins, clicked, before
 
 
 def _run(same: NDArray[np.bool_]) -> int:
     return int(same.size if same.all() else np.argmin(same))
-
-
-def _edginess(pcm: Pcm) -> Values:
-    """RMS of the second difference over 1 ms, each half millisecond."""
-    second = np.diff(pcm.astype(np.float64), 2, prepend=0.0, append=0.0)
-    halves = (second[: second.size // 24 * 24] ** 2).reshape(-1, 24).mean(axis=1)
-    return np.asarray(np.sqrt((halves[:-1] + halves[1:]) / 2))
-
-
-def _clicks(edginess: Values, begin: int, end: int) -> int:
-    first, last, around = begin // 24 - 2, end // 24 + 2, _AROUND // 24
-    inside = edginess[max(0, first) : last].max()
-    outside = np.concatenate((edginess[max(0, first - around) : first], edginess[last : last + around]))
-    return int(inside > max(_CLICK_FLOOR, _CLICK_RATIO * outside.max()))
 
 
 # Report --------------------------------------------------------------------------
@@ -388,7 +295,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
         some = list(group)
         loss = np.array([o.plcmos_loss for o in some])
         joins = max(1, sum(o.joins for o in some))
-        clicks = 100 * sum(o.clicks for o in some) / joins
+        clicked = 100 * sum(o.clicks for o in some) / joins
         before = 100 * sum(o.clicks_before for o in some) / joins
         mean = {
             name: float(np.mean([getattr(o, name) for o in some]))
@@ -398,14 +305,14 @@ def table(outcomes: Iterable[Outcome]) -> str:
             f"| {source} | {manner} | {100 * tempo:+.0f} | {100 * mean['reached']:+.1f} "
             f"| {100 * mean['in_pauses']:.0f} "
             f"| {loss.mean():+.3f} ±{1.96 * loss.std() / len(some) ** 0.5:.3f} | {mean['stoi']:.3f} "
-            f"| {mean['pitch_ratio']:.4f} ({100 * mean['pitch_wrong']:.1f}) | {clicks:.1f} ({before:.1f}) |"
+            f"| {mean['pitch_ratio']:.4f} ({100 * mean['pitch_wrong']:.1f}) | {clicked:.1f} ({before:.1f}) |"
         )
     return "\n".join(rows)
 
 
 def cost(clip: Path) -> str:
     """What a frame costs, beside decoding it: both in this process, in turns."""
-    packets = encode(clip, "none")
+    packets = encode(clip, 0)
     decoder, stretcher = Decoder(complexity=5), TimeStretcher()
     spent = {"decode": 0.0, "stretch": 0.0}
     for _ in range(5):
