@@ -23,6 +23,7 @@ __all__ = [
     "ServerFailure",
     "ServerFailureError",
     "local_addresses",
+    "machine_addresses",
     "open_socket",
     "reflexive_candidate",
     "relayed_socket",
@@ -57,8 +58,15 @@ class ServerFailureError(Exception):
         self.failure = ServerFailure(server.url, reason)
 
 
+def machine_addresses(config: IceConfig) -> frozenset[str]:
+    """Addresses that this machine has now, or those of them that the user chose; without loopback,
+    unless that was chosen."""
+    addresses = frozenset(get_host_addresses(use_ipv4=True, use_ipv6=True)) - set(_LOOPBACK)
+    return addresses if config.addresses is None else frozenset(config.addresses)
+
+
 def local_addresses(config: IceConfig) -> tuple[str, ...]:
-    """Addresses of this machine that may be used now; empty when only relayed paths may be."""
+    """Addresses to open sockets on, the best first; none when only relayed paths may be used."""
     if config.relay_only:
         return ()
     if config.addresses is not None:
@@ -67,12 +75,12 @@ def local_addresses(config: IceConfig) -> tuple[str, ...]:
 
 
 async def open_socket(
-    connection: aioice.Connection, traffic: Traffic, config: IceConfig, address: str, *, rank: int = 0
+    connection: aioice.Connection, traffic: Traffic, config: IceConfig, address: str, preference: int
 ) -> IceSocket | None:
     """Bind one address; None when it can't be used and the user did not insist on it.
 
-    `rank`: 0 for the address liked best. Raises :class:`softphone.errors.ConfigError` when
-    the user insisted, or no port of the range is free.
+    `preference`: local preference (RFC 8445, section 5.1.2.1). Raises
+    :class:`softphone.errors.ConfigError` when the user insisted, or no port of the range is free.
     """
     loop = asyncio.get_running_loop()
     error: OSError | None = None
@@ -91,7 +99,7 @@ async def open_socket(
             foundation=candidate_foundation("host", "udp", host),
             component=_COMPONENT,
             transport="udp",
-            priority=candidate_priority(_COMPONENT, "host", 65_535 - rank),
+            priority=candidate_priority(_COMPONENT, "host", preference),
             host=host,
             port=port,
             type="host",

@@ -12,11 +12,11 @@ import contextlib
 import ipaddress
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator
 
 import aioice
 from aioice import stun
-from aioice.candidate import Candidate
+from aioice.candidate import Candidate, candidate_priority
 from aioice.ice import CandidatePair, StunProtocol
 
 from softphone.errors import ConfigError
@@ -25,6 +25,7 @@ from .gathering import (
     ServerFailure,
     ServerFailureError,
     local_addresses,
+    machine_addresses,
     open_socket,
     reflexive_candidate,
     relayed_socket,
@@ -47,7 +48,13 @@ blocked, or of little use beside it."""
 _CONSENT_INTERVAL = 5.0
 _PACE = 0.02
 """Seconds between two checks (Ta of RFC 8445, section 14.2)."""
+_PREFERENCE = 32_768
+"""Local preference of the best address (RFC 8445, section 5.1.2.1), in the first generation."""
+_PREFERENCE_STEP = 256
+"""Addition for each generation and each move: later addresses are better ones."""
 _MAX_PAIRS = 50
+_MAX_REMOTE = 100
+"""Addresses of the peer, those learned from what arrives included."""
 _MAX_SOCKETS = 16
 """A machine whose addresses change all the time must not open sockets without end."""
 
@@ -61,15 +68,20 @@ class IceConnection(aioice.Connection):
         traffic: Traffic,
         *,
         controlling: bool,
+        number: int = 0,
         on_candidate: Callable[[Candidate | None], None] | None = None,
     ) -> None:
-        """`on_candidate` is called with every local candidate, and with None after the last."""
+        """`number`: how many generations came before. `on_candidate` is called with every local
+        candidate, and with None after the last."""
         policy = aioice.TransportPolicy.RELAY if config.relay_only else aioice.TransportPolicy.ALL
         super().__init__(ice_controlling=controlling, transport_policy=policy)
         self.config = config
         self.traffic = traffic
         self.failures: list[ServerFailure] = []
         """Servers that were of no help."""
+        self._late = number > 0
+        self._preference = min(_PREFERENCE + _PREFERENCE_STEP * number, 65_535)
+        self._asked_at = 0.0
         self._on_candidate = on_candidate
         self._gathered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,7 +112,7 @@ class IceConnection(aioice.Connection):
         if self._local_candidates_start:
             return
         self._local_candidates_start = True
-        opened = await self._open_sockets()
+        opened = await self._open_sockets(local_addresses(self.config))
         self._local_candidates_end = True  # to aioice: `connect` may begin
         self._ask_servers(opened)
 
@@ -139,23 +151,26 @@ class IceConnection(aioice.Connection):
             await asyncio.sleep(_CONSENT_INTERVAL * random.uniform(0.8, 1.2))
             await self.probe()
 
-    async def roam(self) -> None:
-        """Look for a path again, under the same passwords, from the addresses the machine has now.
+    async def roam(self, *, moved: bool) -> None:
+        """Look for a path again, under the same passwords.
 
         No signalling is needed: the peer learns of new addresses from the checks
-        (RFC 8445, section 7.3.1.3).
+        (RFC 8445, section 7.3.1.3). `moved`: the machine has other addresses than before.
         """
         if self._closing or self.remote_password is None:
             return
-        known = {protocol.local_candidate.host for protocol in self._protocols}
-        present = set(local_addresses(self.config))
-        if present - known or not present & known:
+        present = machine_addresses(self.config)
+        if moved:
+            self._late = True
+            self._preference = min(self._preference + _PREFERENCE_STEP, 65_535)
+            known = {protocol.local_candidate.host for protocol in self._protocols}
+            addresses = [a for a in local_addresses(self.config) if a in present - known]
             with contextlib.suppress(ConfigError):
-                self._ask_servers(await self._open_sockets(known))
+                self._ask_servers(await self._open_sockets(addresses))
         for candidate in self.remote_candidates:
             self._pair_remote_candidate(candidate)
         self.sort_check_list()
-        pairs = [pair for pair in self._check_list if self._usable(pair, present)][:_MAX_PAIRS]
+        pairs = [p for p in self._check_list if _usable(p.local_candidate, present)][:_MAX_PAIRS]
         for pair in pairs:
             self._reset(pair)
         for pair in pairs:
@@ -172,9 +187,19 @@ class IceConnection(aioice.Connection):
 
     # -- called by aioice
 
+    def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
+        """Make a check; a path found after one has died is to be preferred to what was there before.
+
+        Otherwise a browser sticks to the path that it liked best until 2.5 s have passed in silence:
+        it ranks an address that it learns from a check by the priority in there.
+        """
+        request = super().build_request(pair, nominate)
+        if self._late:
+            request.attributes["PRIORITY"] = candidate_priority(1, "host", self._preference)
+        return request
+
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         """Take a check of the peer whose password was right."""
-        self.traffic.heard(answer=False)
         for pair in self._check_list:
             # Checks that were cancelled when a path was found may be answered now.
             if pair.protocol is protocol and pair.remote_addr == addr and self._check_list_done:
@@ -194,14 +219,14 @@ class IceConnection(aioice.Connection):
 
     # -- own
 
-    async def _open_sockets(self, known: set[str] | None = None) -> list[IceSocket]:
-        """Open sockets on the addresses that are not `known`."""
+    async def _open_sockets(self, addresses: Iterable[str]) -> list[IceSocket]:
         opened = []
-        for rank, address in enumerate(local_addresses(self.config)):
-            if address in (known or ()) or len(self._protocols) >= _MAX_SOCKETS:
+        for rank, address in enumerate(addresses):
+            if len(self._protocols) >= _MAX_SOCKETS:
                 continue
-            sock = await open_socket(self, self.traffic, self.config, address, rank=rank)
+            sock = await open_socket(self, self.traffic, self.config, address, self._preference - rank)
             if sock is not None:
+                sock.on_media = self._on_media
                 opened.append(sock)
                 self._protocols.append(sock)
                 self._add_local(sock.local_candidate)
@@ -258,8 +283,11 @@ class IceConnection(aioice.Connection):
 
     async def _ask_turn(self, server: IceServer) -> bool:
         """True when there is a relayed candidate."""
+        if len(self._protocols) >= _MAX_SOCKETS:
+            return False
         with self._recorded():
             sock = await relayed_socket(self, self.traffic, server, hide=self.config.relay_only)
+            sock.on_media = self._on_media
             self._protocols.append(sock)
             self._add_local(sock.local_candidate)
             for candidate in self.remote_candidates:
@@ -276,6 +304,24 @@ class IceConnection(aioice.Connection):
             logger.warning("%s", error.failure)
             self.failures.append(error.failure)
 
+    def _on_media(self, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        """Where media comes from that we send ours elsewhere than to, ask whether it is the peer.
+
+        It may have moved without knowing, when a translator between forgot it.
+        """
+        pair = self._nominated.get(1)
+        if pair is None or pair.remote_addr == addr or self._closing:
+            return
+        now = asyncio.get_running_loop().time()
+        remote = self.remote_candidates
+        known = any((candidate.host, candidate.port) == addr for candidate in remote)
+        if not known and len(remote) < _MAX_REMOTE and now - self._asked_at > _PACE:
+            self._asked_at = now
+            # As if it had sent a check.
+            request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+            request.attributes["PRIORITY"] = candidate_priority(1, "prflx")
+            super().check_incoming(request, addr, protocol)
+
     def _add_local(self, candidate: Candidate) -> None:
         if not self._closing:
             self._local_candidates.append(candidate)
@@ -285,10 +331,6 @@ class IceConnection(aioice.Connection):
         # After the last one there are no more (RFC 8838, section 13).
         if self._on_candidate is not None and not self._gathered.is_set():
             self._on_candidate(candidate)
-
-    def _usable(self, pair: CandidatePair, addresses: set[str]) -> bool:
-        local = pair.local_candidate
-        return local.type == "relay" or local.host in addresses
 
     def _reset(self, pair: CandidatePair) -> None:
         if pair.task is not None:
@@ -300,3 +342,7 @@ class IceConnection(aioice.Connection):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _usable(local: Candidate, addresses: Container[str]) -> bool:
+    return local.type == "relay" or local.host in addresses or ipaddress.ip_address(local.host).is_loopback

@@ -66,8 +66,6 @@ class Traffic:
         """Shortest check of a path so far, seconds (RFC 8445, RFC 7675)."""
         self.on_data: Callable[[bytes, float], None] | None = None
         """Called with every datagram that is not STUN and its arrival on ``time.monotonic``."""
-        self.on_peer: Callable[[bool], None] | None = None
-        """Called with False when the peer sent a check, and with True when it answered one."""
         self.on_send_error: Callable[[], None] | None = None
         """Called when a datagram was refused."""
 
@@ -89,12 +87,6 @@ class Traffic:
     def answered(self, seconds: float) -> None:
         """The peer answered a check; a repeated one took longer than the path."""
         self.round_trip = seconds if self.round_trip is None else min(self.round_trip, seconds)
-        self.heard(answer=True)
-
-    def heard(self, *, answer: bool) -> None:
-        """The peer proved that it holds the passwords of ICE."""
-        if self.on_peer is not None:
-            self.on_peer(answer)
 
     def refused(self) -> None:
         """The system did not take a datagram."""
@@ -109,6 +101,8 @@ class IceSocket(StunProtocol):
     def __init__(self, connection: aioice.Connection, traffic: Traffic) -> None:
         super().__init__(connection)
         self.traffic = traffic
+        self.on_media: Callable[[tuple[str, int], StunProtocol], None] | None = None
+        """Called with the source of each datagram that claims to be SRTP or SRTCP."""
         self._closed = False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -122,6 +116,8 @@ class IceSocket(StunProtocol):
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         self.traffic.arrival = self.traffic.clock.stamp(self.transport.get_extra_info("socket"))
         try:
+            if self.on_media is not None and data and 128 <= ord(data[:1]) <= 191:
+                self.on_media((addr[0], addr[1]), self)
             super().datagram_received(data, addr)
         except Exception:
             self.traffic.counters.stun_errors += 1

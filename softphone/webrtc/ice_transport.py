@@ -47,6 +47,7 @@ class IceTransport:
         self.on_candidate: Callable[[IceConnection, Candidate | None], None] | None = None
         """Called with each local candidate; with None after the last of a generation."""
         self._queue: asyncio.Queue[tuple[bytes, float] | None] = asyncio.Queue(_MAX_QUEUE)
+        self._generations = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -103,8 +104,10 @@ class IceTransport:
             self.config,
             self.traffic,
             controlling=controlling,
+            number=self._generations,
             on_candidate=lambda candidate: self._on_candidate(generation, candidate),
         )
+        self._generations += 1
         if self.current is None:
             self.current = generation
         else:

@@ -6,7 +6,7 @@ DRED travels as ``ext32-dred-duration`` (most we can use) and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .fmtp import format_fmtp
 from .negotiation import (
@@ -21,7 +21,7 @@ from .negotiation import (
 from .remote_description import RemoteDescription
 from .sdp import MediaSection
 
-__all__ = ["LocalTransport", "StreamIdentity", "write_answer", "write_offer"]
+__all__ = ["LocalTransport", "StreamIdentity", "write_answer", "write_later_offer", "write_offer"]
 
 _OFFER_PROTOCOL = "UDP/TLS/RTP/SAVPF"
 
@@ -99,6 +99,20 @@ def write_answer(
         else:
             lines += _rejected_section(section)
     return "\r\n".join(lines) + "\r\n"
+
+
+def write_later_offer(
+    local: LocalAudio,
+    agreed: NegotiatedAudio,
+    remote: RemoteDescription,
+    identity: StreamIdentity,
+    transport: LocalTransport,
+) -> str:
+    """Offer again in a session that began with the peer's offer `remote`.
+
+    Sections, payload types and identifiers of extensions stay what they are (RFC 8829, section 5.2.2).
+    """
+    return write_answer(local, replace(agreed, direction=local.direction), remote, identity, transport)
 
 
 def _audio_answer(

@@ -54,6 +54,8 @@ class PathWatchConfig:
 
 _REGULAR = 0.1
 """Two packets of speech closer than this, in seconds: more may be expected."""
+_DEBT = 5.0
+"""Seconds after which a peer that has sent nothing on a new path is believed to be silent."""
 _STALL = 0.2
 """Seconds by which a poll may be late before the time counts as not lived through: the program stood
 still, and what arrived meanwhile was not looked at yet."""
@@ -71,6 +73,7 @@ class PathWatch:
         self._confirmed = now
         self._media = now
         self._regular = False
+        self._owed_until = 0.0
         self._suspected = 0.0
         self._next_poll = now
 
@@ -88,13 +91,15 @@ class PathWatch:
         """An authentic RTP packet came."""
         self._regular = now - self._media < _REGULAR
         self._media = self._heard = now
+        self._owed_until = 0.0
 
     def on_sign(self, now: float) -> None:
         """A report or a check of the peer came."""
         self._heard = now
 
     def on_confirmation(self, now: float) -> None:
-        """The peer has received something from us of late: it answered a check, or its reports advance."""
+        """The peer has received something from us of late: it answered a check of this path, or its reports
+        advance."""
         self._confirmed = self._heard = now
 
     def on_refusal(self, now: float) -> None:
@@ -102,10 +107,20 @@ class PathWatch:
         if self._state is PathState.GOOD:
             self._suspect(now)
 
+    def on_move(self, now: float) -> None:
+        """The path has moved to other addresses, without signalling.
+
+        The peer may answer checks there and still send its speech elsewhere for seconds, so
+        answers don't count until speech that came regularly comes again.
+        """
+        if self._regular and self._state is not PathState.GOOD:
+            self._owed_until = now + _DEBT
+
     def on_new_path(self, now: float) -> None:
         """Another path has taken over."""
         self._media = self._heard = self._confirmed = now
         self._regular = False
+        self._owed_until = 0.0
         self._state = PathState.GOOD
         self._next_poll = now
 
@@ -119,7 +134,7 @@ class PathWatch:
         if self._state is PathState.GOOD:
             if not heard or not confirmed:
                 self._suspect(now)
-        elif heard and self._confirmed > self._suspected:
+        elif heard and self._confirmed > self._suspected and now >= self._owed_until:
             # It answers, but is silent: no more speech is to be expected at once.
             self._regular &= now - self._media < silence
             self._state = PathState.GOOD

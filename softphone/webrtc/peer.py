@@ -32,7 +32,7 @@ from .gathering import ServerFailure
 from .ice import IceConnection
 from .ice_config import IceConfig
 from .ice_socket import OutgoingHook
-from .local_description import LocalTransport, StreamIdentity, write_answer, write_offer
+from .local_description import LocalTransport, StreamIdentity, write_answer, write_later_offer, write_offer
 from .negotiation import LocalAudio, NegotiatedAudio, negotiate
 from .receiver import AudioReceiver
 from .reconnection import ReconnectConfig
@@ -96,6 +96,8 @@ class Peer:
         self.on_session_needed: Callable[[], None] | None = None
         """Called when no repair has helped: what still may is a new `Peer` at both ends."""
         self._remote: RemoteDescription | None = None
+        self._shape: RemoteDescription | None = None
+        """The peer's last offer, whose sections later offers must keep."""
         self._capabilities: Capabilities | None = None
         self._settled = asyncio.Event()
         self._trickled = 0
@@ -184,7 +186,10 @@ class Peer:
         if self._connection.ice.current is None or (ice_restart and self._remote is not None):
             await self._gather(controlling=True)
         self._offer_open = True
-        return write_offer(self._audio, self._next_identity(), self._local_transport("actpass"), mid=_MID)
+        identity, transport = self._next_identity(), self._local_transport("actpass")
+        if self._shape is None or self.negotiated is None:
+            return write_offer(self._audio, identity, transport, mid=_MID)
+        return write_later_offer(self._audio, self.negotiated, self._shape, identity, transport)
 
     async def accept_offer(self, sdp: str, capabilities: Capabilities | None = None) -> str:
         """Take the peer's offer and return our answer (SDP); connecting goes on by itself.
@@ -213,6 +218,7 @@ class Peer:
         elif restarts:
             self._connection.restart(remote.transport)
         self._apply(remote, agreed)
+        self._shape = remote
         role = "active" if self._connection.dtls._role == "client" else "passive"
         return write_answer(self._audio, agreed, remote, self._next_identity(), self._local_transport(role))
 
@@ -224,7 +230,14 @@ class Peer:
         remote = parse_remote_description(sdp, "answer")
         if not self._offer_open:
             raise RemoteProtocolError("no offer of ours waits for an answer")
-        if len(remote.sections) != 1 or remote.audio.mid not in (None, _MID):
+        sections, index, mid = 1, 0, _MID
+        if self._shape is not None:
+            sections, index = len(self._shape.sections), self._shape.audio.index
+            mid = self._shape.audio.mid or _MID
+        if (len(remote.sections), remote.audio.index) != (sections, index) or remote.audio.mid not in (
+            None,
+            mid,
+        ):
             raise RemoteProtocolError("the sections of the answer do not match our offer")
         first, restarts = self._remote is None, self._restarts(remote)
         asked = self._connection.ice.pending is not None

@@ -4,7 +4,7 @@ What is tried, in this order:
 
 1. as soon as the path is suspect and the machine has other addresses than before: checks
    from the new ones under the same passwords (:meth:`.ice.IceConnection.roam`), without
-   signalling;
+   signalling, and a restart of ICE if there is some;
 2. when the path is dead: the same on every path that there might be, again and again;
 3. a little later, if there is signalling: a restart of ICE, new passwords and sockets on
    both sides, again every few seconds;
@@ -15,12 +15,13 @@ What is tried, in this order:
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from .gathering import local_addresses
+from .gathering import machine_addresses
 from .ice_transport import IceTransport
 from .path_watch import PathState, PathWatch, PathWatchConfig
 
@@ -28,6 +29,8 @@ __all__ = ["PathKeeper", "ReconnectConfig"]
 
 logger = logging.getLogger(__name__)
 
+_PROBE_SPACING = 0.09
+"""Least seconds between two checks of the path in use."""
 _ROAM_INTERVAL = 1.0
 """Seconds between two rounds of checks on every path."""
 
@@ -38,12 +41,13 @@ class ReconnectConfig:
 
     watch: PathWatchConfig = field(default_factory=PathWatchConfig)
     """When a path counts as dead."""
-    restart_after: float = 0.3
+    restart_after: float = 0.1
     """Until ICE is restarted through signalling, if the path has not been repaired by then."""
-    polite_delay: float = 1.0
+    polite_delay: float = 0.5
     """How much longer the side that was called waits with it, so that seldom both do it at once."""
-    restart_interval: float = 4.0
-    """How long a restart may take before another one is begun."""
+    restart_interval: float = 2.0
+    """How long the first restart may take before another one is begun, which may take twice as long,
+    and so on."""
     session_after: float = 10.0
     """Until the owner is told that a new session is needed."""
     give_up: float = 30.0
@@ -81,18 +85,18 @@ class PathKeeper:
         self._roaming: asyncio.Task[Any] | None = None
         self._roamed_at = 0.0
         self._addresses: frozenset[str] = frozenset()
+        self._pair: tuple[tuple[str, int], tuple[str, int]] | None = None
 
     def start(self) -> None:
         """Begin; the path works at this moment."""
-        self._addresses = frozenset(local_addresses(self._ice.config))
+        self._addresses = machine_addresses(self._ice.config)
         self.watch.on_new_path(time.monotonic())
-        self._ice.traffic.on_peer = self._on_peer
         self._ice.traffic.on_send_error = self._on_send_error
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
         """Stop watching. Idempotent."""
-        self._ice.traffic.on_peer = self._ice.traffic.on_send_error = None
+        self._ice.traffic.on_send_error = None
         tasks = [task for task in (self._task, *self._helpers) if task is not None]
         for task in tasks:
             if task is not asyncio.current_task():
@@ -123,53 +127,80 @@ class PathKeeper:
     async def _run(self) -> None:
         watch = self.watch
         dead_since: float | None = None
-        next_restart = 0.0
+        next_restart, interval = math.inf, self.config.restart_interval
+        probed = 0.0
         told = False
         while True:
+            polite_delay = self.config.polite_delay if self.polite else 0.0
             now = time.monotonic()
             watch.round_trip = self._ice.traffic.round_trip or 0.0
             state = watch.poll(now)
             if state is not PathState.GOOD:
-                self._probe()
-                self._roam(now, dead=state is PathState.DEAD)
+                self._follow()
+                if now - probed >= _PROBE_SPACING:
+                    probed = now
+                    self._help(self._probe())
+                if self._roam(now, dead=state is PathState.DEAD):
+                    # The peer may stick to the old path for seconds; the sooner it is told the better.
+                    next_restart = min(next_restart, now + polite_delay)
             if state is PathState.DEAD:
                 if dead_since is None:
                     dead_since, told = now, False
-                    polite_delay = self.config.polite_delay if self.polite else 0.0
-                    next_restart = now + self.config.restart_after + polite_delay
+                    next_restart = min(next_restart, now + self.config.restart_after + polite_delay)
                     logger.info("the path to the peer is dead")
                     self._on_dead()
-                if now >= next_restart:
-                    next_restart = now + self.config.restart_interval
-                    self._on_restart()
                 if not told and now - dead_since >= self.config.session_after:
                     told = True
                     self._on_session_needed()
                 if now - dead_since >= self.config.give_up:
                     self._on_lost()
                     return
-            elif state is PathState.GOOD and dead_since is not None:
-                logger.info("the path was repaired after %.1f s", now - dead_since)
-                dead_since = None
-                self._on_repaired()
+            elif state is PathState.GOOD:
+                if dead_since is not None:
+                    logger.info("the path was repaired after %.1f s", now - dead_since)
+                    dead_since = None
+                    self._on_repaired()
+                next_restart, interval = math.inf, self.config.restart_interval
+                self._pair = self._selected
+            if now >= next_restart:
+                next_restart, interval = now + interval, 2 * interval
+                self._on_restart()
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, watch.next_poll - time.monotonic())):
                     await self._wake.wait()
 
-    def _probe(self) -> None:
-        if self._ice.current is not None:
-            self._help(self._ice.current.probe())
+    @property
+    def _selected(self) -> tuple[tuple[str, int], tuple[str, int]] | None:
+        return self._ice.current.selected_pair if self._ice.current is not None else None
 
-    def _roam(self, now: float, *, dead: bool) -> None:
-        """Look for another path, when the addresses have changed or the one in use is dead."""
+    async def _probe(self) -> None:
+        """Check the path in use; only its answers count."""
+        current, pair = self._ice.current, self._selected
+        if current is not None and await current.probe() and self._selected == pair:
+            self.watch.on_confirmation(time.monotonic())
+            self._wake.set()
+
+    def _follow(self) -> None:
+        """Notice that the checks of either side have moved the path."""
+        if self._selected != self._pair:
+            self._pair = self._selected
+            self.watch.on_move(time.monotonic())
+
+    def _roam(self, now: float, *, dead: bool) -> bool:
+        """Look for another path, when the addresses have changed or the one in use is dead.
+
+        Returns whether the machine has new addresses.
+        """
         if self._ice.current is None or (self._roaming is not None and not self._roaming.done()):
-            return
-        addresses = frozenset(local_addresses(self._ice.config))
-        if addresses == self._addresses and not (dead and now - self._roamed_at >= _ROAM_INTERVAL):
-            return
-        self._addresses, self._roamed_at = addresses, now
-        self._roaming = self._help(self._ice.current.roam())
+            return False
+        addresses = machine_addresses(self._ice.config)
+        moved = bool(addresses - self._addresses)
+        self._addresses = addresses
+        if moved or (dead and now - self._roamed_at >= _ROAM_INTERVAL):
+            self._roamed_at = now
+            self._roaming = self._help(self._ice.current.roam(moved=moved))
+        return moved
 
     def _help(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
@@ -181,15 +212,6 @@ class PathKeeper:
         self._helpers.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.warning("looking for a path failed", exc_info=task.exception())
-
-    def _on_peer(self, answer: bool) -> None:
-        now = time.monotonic()
-        if answer:
-            self.watch.on_confirmation(now)
-            if self.watch.state is not PathState.GOOD:
-                self._wake.set()
-        else:
-            self.watch.on_sign(now)
 
     def _on_send_error(self) -> None:
         if self.watch.state is PathState.GOOD:

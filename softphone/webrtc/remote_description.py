@@ -1,9 +1,7 @@
 """The peer's session description: checked, cleaned and reduced to what a call needs.
 
-aiortc trusts its input: a rejected section without ICE attributes, an ``extmap`` with
-extra words or a candidate cut short end in whatever exception comes first. So it never
-sees the peer's text, only :meth:`RemoteDescription.canonical`, which is written anew
-from values that were checked here.
+Whatever a stranger may write there, what leaves this module is well formed: numbers in
+their ranges, addresses that checks may be sent to, certificates of known hashes.
 """
 
 import ipaddress
@@ -118,37 +116,6 @@ class RemoteDescription:
     """Every media section as received, the unwanted ones included."""
     bundle: tuple[str, ...]
     """Identification tags of the group that shares one transport (RFC 8843)."""
-
-    def canonical(self, mid: str = "0") -> str:
-        """Write the description as aiortc may see it: one Opus section, nothing unchecked.
-
-        `mid` stands in when the peer gave no identification tag.
-        """
-        audio, transport = self.audio, self.transport
-        opus = next(c for c in audio.codecs if c.name == "opus")
-        mid = audio.mid or mid
-        lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
-        if transport.ice_lite:
-            lines.append("a=ice-lite")
-        lines += [
-            f"a=group:BUNDLE {mid}",
-            "a=msid-semantic:WMS *",
-            f"m=audio 9 UDP/TLS/RTP/SAVPF {opus.payload_type}",
-            "c=IN IP4 0.0.0.0",
-            f"a={audio.direction}",
-            f"a=mid:{mid}",
-            "a=rtcp-mux",
-            f"a=rtpmap:{opus.payload_type} opus/48000/2",
-        ]
-        lines += [f"a=extmap:{number} {uri}" for uri, number in audio.extensions.items()]
-        lines += [f"a=ssrc:{ssrc} cname:peer" for ssrc in audio.ssrcs]
-        lines += [f"a=candidate:{candidate}" for candidate in transport.candidates]
-        if transport.candidates_complete:
-            lines.append("a=end-of-candidates")
-        lines += [f"a=ice-ufrag:{transport.ice_ufrag}", f"a=ice-pwd:{transport.ice_pwd}"]
-        lines += [f"a=fingerprint:{name} {digest}" for name, digest in transport.fingerprints]
-        lines.append(f"a=setup:{transport.setup}")
-        return "\r\n".join(lines) + "\r\n"
 
 
 def parse_remote_description(text: str, kind: DescriptionKind) -> RemoteDescription:
