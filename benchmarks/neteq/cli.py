@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 
 from benchmarks.neteq.reference import load_reference
+from benchmarks.neteq.report import write_report
+from benchmarks.neteq.results import load_results
+from benchmarks.neteq.runs import Matrix, perform
 from benchmarks.neteq.schedules import SCHEDULES, select
 from benchmarks.neteq.scoring import METRICS
 from benchmarks.neteq.simulation import Outcome, Settings, progress, save, simulate, table
 from benchmarks.neteq.streams import StreamSpec
-from softphone.errors import LocalError
+from benchmarks.neteq.systems import SYSTEMS, parse_encoding
+from softphone.errors import SoftphoneError
 
 __all__ = ["main"]
 
@@ -25,12 +29,14 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_simulate(commands.add_parser("simulate", help="softphone alone, in virtual time"))
+    _add_run(commands.add_parser("run", help="every system, live, and the report"))
+    _add_report(commands.add_parser("report", help="table and pictures of what was run"))
     _add_schedules(commands.add_parser("schedules", help="write the schedules as CSV files"))
     args = parser.parse_args()
     try:
         status: int = args.run(args)
         return status
-    except LocalError as error:
+    except SoftphoneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -94,6 +100,75 @@ def _simulate(args: argparse.Namespace) -> int:
         print(row, flush=True)
     if args.json:
         save(outcomes, settings, args.json)
+    return 0
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    _add_page(parser)
+    parser.set_defaults(run=_run)
+    parser.add_argument(
+        "--systems", nargs="+", choices=list(SYSTEMS), default=["chromium", "softphone", "aiortc"]
+    )
+    parser.add_argument(
+        "--encodings",
+        nargs="+",
+        default=["best48", "lbrr32"],
+        help="best (of each system) or lbrr (the same for all) and kb/s of payload (default best48 lbrr32)",
+    )
+    parser.add_argument("--policy", default="onnx", help="softphone's playout policy (default onnx)")
+    parser.add_argument("--plan", default="auto", help="softphone's redundancy, as for simulate")
+    parser.add_argument(
+        "--max-delay", type=float, default=500.0, metavar="MS", help="softphone's, mouth to ear"
+    )
+    parser.add_argument("--parallel", type=int, default=3, help="live calls at a time (default 3)")
+    parser.add_argument(
+        "--tries", type=int, default=3, help="of a run in which the machine stood still (default 3)"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that score")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="results; what is there is kept"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    reference = load_reference(args.reference)
+    matrix = Matrix(
+        reference=reference,
+        schedules=select(args.schedules, args.seeds, reference.packets, args.match),
+        systems=[SYSTEMS[name] for name in args.systems],
+        encodings=[parse_encoding(text) for text in args.encodings],
+        plan=args.plan,
+        policy=args.policy,
+        max_delay=args.max_delay / 1000,
+        parallel=args.parallel,
+        tries=args.tries,
+        jobs=args.jobs,
+        cache=args.cache,
+        folder=args.out,
+    )
+    perform(matrix)
+    write_report(load_results(args.out), args.page or args.out / "results.md")
+    return 0
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    _add_page(parser)
+    parser.set_defaults(run=_report)
+    parser.add_argument("folder", type=Path, help="what run was given as --out")
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.md",
+        help="the report; pictures go beside it (default DIR/results.md)",
+    )
+
+
+def _report(args: argparse.Namespace) -> int:
+    write_report(load_results(args.folder), args.page or args.folder / "results.md")
     return 0
 
 

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.neteq.offline import play
 from benchmarks.neteq.reference import Reference
+from benchmarks.neteq.results import plain
 from benchmarks.neteq.schedules import Schedule
 from benchmarks.neteq.scoring import Score, score
 from benchmarks.neteq.streams import StreamSpec, encode
@@ -178,17 +177,7 @@ def save(outcomes: Sequence[Outcome], settings: Settings, path: Path) -> None:
         "settings": asdict(settings) | {"cache": str(settings.cache)},
         "outcomes": [asdict(outcome) for outcome in outcomes],
     }
-    path.write_text(json.dumps(_plain(document), indent=1), encoding="utf-8")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
+    path.write_text(json.dumps(plain(document), indent=1), encoding="utf-8")
 
 
 def progress(outcomes: Iterator[Outcome], total: int, kept: list[Outcome]) -> Iterator[Outcome]:
