@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.outcome import EXIT_OK
 from softphone.cli.terminal import Terminal
 from softphone.errors import ConfigError
 from softphone.rooms.access import Access
@@ -150,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
                 await terminal.stopped()
             finally:
                 await server.close()
-        return EXIT_OK
+        return 0
 
     return asyncio.run(serve())
 

@@ -1,5 +1,6 @@
 """Secrets of the room server that outlive it, in a folder that only its user can read."""
 
+import contextlib
 import os
 import secrets
 import sys
@@ -37,7 +38,8 @@ def keep_private(path: Path, content: bytes) -> None:
             file.write(content)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise ConfigError(f"can't write {path} ({error.strerror or error})") from error
 
 

@@ -19,7 +19,7 @@ from softphone.rooms.hub import RoomHub
 from softphone.rooms.requests import FROM_PARTICIPANT
 from softphone.rooms.site import Site
 from softphone.rooms.statistics import RoomStatistics
-from softphone.rooms.tokens import Invitation
+from softphone.rooms.tokens import Invitation, TokenSigner
 from softphone.signaling.channel import CLOSE_TIMEOUT, SOCKET_LIMIT, MessageChannel
 from softphone.signaling.gate import GatedServer, remote_host
 from softphone.signaling.limits import AddressCaps, KeyedBuckets, address_key
@@ -40,10 +40,11 @@ class RoomServer:
     def __init__(self, config: RoomServerConfig) -> None:
         """Check the settings; raises `ConfigError`. Needs no running loop."""
         self.engine = load_engine(config.engine, config.engine_options)
-        most = self.engine.max_participants
-        if config.engine != "mesh" and (config.max_participants or 0) > most:
+        TokenSigner(config.token_secret)  # checks it here rather than at start
+        most, wanted = self.engine.max_participants, config.max_participants
+        if wanted is not None and wanted > most and config.engine != "mesh":
             raise ConfigError(f"the engine {config.engine} takes at most {most} in a room")
-        self._rooms = replace(config.room, max_participants=config.max_participants or most)
+        self._rooms = replace(config.room, max_participants=most if wanted is None else wanted)
         self.config = config
         self.connections = SignalingStatistics()
         """What came over the network."""
@@ -118,7 +119,12 @@ class RoomServer:
         exposed = not all(is_loopback(host) for host, _ in self.addresses)
         exposed |= bool(config.public_url or config.proxies)
         access = config.access or (Access.SECRET if exposed else Access.OPEN)
-        await self.engine.start()
+        try:
+            await self.engine.start()
+        except BaseException:
+            self._server.close()
+            self._server = None
+            raise
         self._hub = RoomHub(replace(config, room=self._rooms), access, self.engine)
         await self._server.start_serving()
         return self.addresses
@@ -151,6 +157,12 @@ class RoomServer:
         await self.engine.stop()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._respond(request)
+        if not response.prepared:
+            response.headers.setdefault("Server", "softphone")  # in place of the versions of our libraries
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         refusal = self._refusal(request)
         if refusal is not None:
             refusal.force_close()
@@ -165,7 +177,6 @@ class RoomServer:
             response = web.json_response({"status": "ok"})
         else:
             response = self._site.respond(request)
-        response.headers.setdefault("Server", "softphone")  # in place of the versions of our libraries
         if request.transport is not None and self._web is not None:
             self._web.extend(request.transport)
         return response

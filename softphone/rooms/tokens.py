@@ -25,6 +25,8 @@ _ALGORITHM: Final = "HS256"
 _INVITATION: Final = "softphone-room"
 _RESUMPTION: Final = "softphone-resume"
 _RESUMPTION_LIFETIME: Final = 24 * 3600.0
+_END_OF_TIME: Final = 2.0**53
+"""Larger numbers are no Unix time, and not kept exactly."""
 _NOT_GENUINE: Final = "this room asks for an invitation: ask for a link, and use all of it"
 
 
@@ -96,9 +98,11 @@ class TokenSigner:
         expires = claims["exp"]
         if (
             not isinstance(name, str)
+            or not isinstance(role, str)
             or role not in set(RoomRole)
             or isinstance(expires, bool)
             or not isinstance(expires, int | float)
+            or not 0 <= expires < _END_OF_TIME
         ):
             raise UnauthorizedError(_NOT_GENUINE)
         if claims.get("room") != room:
