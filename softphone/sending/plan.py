@@ -31,6 +31,8 @@ _RAISED_DRED_LOSS_PERC: Final = 20
 _RAISED_LBRR_LOSS_PERC: Final = 30
 _SMALL_LOSS: Final = 0.10
 _RAISED_SMALL_LOSS_PERC: Final = 12
+_DRED_OVERSHOOT: Final = 1.015
+"""With DRED the encoder sends up to so much more than it was told, in dense speech."""
 # Figures handed to the encoder; coarse, so that the estimate's noise doesn't become a new plan.
 _LOSS_STEPS: Final = (0, 5, 10, 15, 20, 25, 30, 40, 50)
 
@@ -138,13 +140,14 @@ def fit(means: Means, loss: float, mean_burst: float | None, config: SendingConf
 
 def _fit_dred(fec: bool, step: int, mean_burst: float | None, config: SendingConfig) -> RedundancyPlan | None:
     duration = _dred_duration_ms(mean_burst, config)
+    bitrate = int(config.bitrate / _DRED_OVERSHOOT)
     first = max(step, BOTH_MIN_LOSS_PERC if fec else DRED_MIN_LOSS_PERC)
     last = max(first, _DRED_SATURATION if fec else _RAISED_DRED_LOSS_PERC)
     most = max_chunks(duration)
     chosen: RedundancyPlan | None = None
     deepest = 0
     for loss_perc in range(first, last + 1):
-        plan = RedundancyPlan(config.bitrate, config.frame_ms, fec, loss_perc, duration)
+        plan = RedundancyPlan(bitrate, config.frame_ms, fec, loss_perc, duration)
         budget = plan.dred
         # Take the smallest figure that reaches far enough, else the one that reaches farthest.
         if budget.chunks >= 2 and budget.reach_ms > deepest:
@@ -153,7 +156,7 @@ def _fit_dred(fec: bool, step: int, mean_burst: float | None, config: SendingCon
                 break
     if chosen is None or not fec:
         return chosen
-    left = config.bitrate - chosen.dred.dred_bps
+    left = bitrate - chosen.dred.dred_bps
     has_lbrr = lbrr_bandwidth(left, chosen.packet_loss_perc, config.frame_ms, config.complexity)
     return chosen if has_lbrr is not None else None
 
