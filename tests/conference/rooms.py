@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from softphone.audio.stream import SAMPLE_RATE
@@ -26,7 +27,8 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 15.0
 SECRET = b"s" * 32
 
-_SEGMENT = SAMPLE_RATE // 4
+_RATE = 12_000
+_SEGMENT = _RATE // 4
 _ACTIVE_RMS = 0.01
 
 
@@ -60,15 +62,18 @@ class Rooms:
         self._stack.push_async_callback(phone.close)
         return phone
 
-    async def speaker(self, name: str, start: float, seconds: float, **settings: Any) -> "Phone":
-        """Join with a part of the shipped speech as microphone and a file as loudspeaker."""
-        said = self.folder / f"{name}-said.wav"
-        first = round(start * SAMPLE_RATE)
-        pcm = speech()[first : first + round(seconds * SAMPLE_RATE)]
+    async def speaker(self, name: str, *, turn: int, **settings: Any) -> "Phone":
+        """Join with a file as loudspeaker, and speech of 2 s in every 6 s as microphone.
+
+        Each of the `turn` 0, 1 and 2 has words of its own, and speaks while the others listen.
+        """
+        words = speech()[turn * 4 * SAMPLE_RATE : (turn * 4 + 2) * SAMPLE_RATE]
+        pcm = np.zeros(6 * SAMPLE_RATE, np.float32)
+        pcm[turn * 2 * SAMPLE_RATE : (turn + 1) * 2 * SAMPLE_RATE] = words
+        said, heard = self.folder / f"{name}-said.wav", self.folder / f"{name}-heard.wav"
         soundfile.write(said, pcm, SAMPLE_RATE, subtype="PCM_16")
-        heard = self.folder / f"{name}-heard.wav"
         phone = await self.join(name, source=f"file:{said},loop", sink=f"file:{heard}", **settings)
-        phone.said, phone.heard_file = pcm, heard
+        phone.said, phone.heard_file = words, heard
         return phone
 
     async def close(self) -> None:
@@ -127,29 +132,32 @@ async def until(condition: Callable[[], object], patience: float = PATIENCE, wha
         await asyncio.sleep(0.02)
 
 
-def heard_share(said: Pcm, heard: Pcm, *, likeness: float = 0.5) -> float:
+def heard_share(said: Pcm, heard: Pcm, *, likeness: float = 0.8) -> float:
     """Share of the quarters of a second with speech in `said` that are found in `heard`, 0..1.
 
-    Others speak at the same time, therefore the likeness (normalised correlation) that is asked
-    for is far below 1; unrelated speech stays below 0.3.
+    Each is looked for by itself, since time may be stretched in between; `likeness` is the
+    normalised correlation it takes.
     """
+    said, heard = _narrow(said), _narrow(heard)
     active = [
         segment
         for start in range(0, said.size - _SEGMENT + 1, _SEGMENT)
         if float(np.sqrt(np.mean(np.square(segment := said[start : start + _SEGMENT])))) > _ACTIVE_RMS
     ]
     assert active, "nobody spoke"
-    return sum(_correlation(segment, heard) > likeness for segment in active) / len(active)
-
-
-def _correlation(segment: Pcm, heard: Pcm) -> float:
-    """Largest normalised correlation of `segment` with any place of `heard`."""
-    if heard.size < segment.size:
-        return 0.0
-    size = 1 << int(np.ceil(np.log2(heard.size + segment.size)))
-    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(segment, size))
-    products = np.fft.irfft(spectrum, size)[: heard.size - segment.size + 1]
+    assert heard.size >= _SEGMENT, "nothing was heard"
+    size = 1 << int(np.ceil(np.log2(heard.size + _SEGMENT)))
+    spectrum = np.fft.rfft(heard, size)
     energy = np.concatenate(([0.0], np.cumsum(np.square(heard, dtype=np.float64))))
-    local = energy[segment.size :] - energy[: energy.size - segment.size]
-    norm = np.sqrt(np.maximum(local, 1e-3) * float(np.dot(segment, segment)))
-    return float(np.max(products / norm))
+    local = np.maximum(energy[_SEGMENT:] - energy[:-_SEGMENT], 0.1)
+
+    def likest(segment: Pcm) -> float:
+        products = np.fft.irfft(spectrum * np.conj(np.fft.rfft(segment, size)), size)[: local.size]
+        return float(np.max(products / np.sqrt(local * float(np.dot(segment, segment)))))
+
+    return sum(likest(segment) > likeness for segment in active) / len(active)
+
+
+def _narrow(pcm: Pcm) -> Pcm:
+    """At 12 kHz, which is enough to tell words apart."""
+    return np.asarray(soxr.resample(pcm, SAMPLE_RATE, _RATE), np.float32)
