@@ -27,6 +27,7 @@ from softphone.call_events import (
     Verified,
 )
 from softphone.call_meter import CallMeter
+from softphone.call_repair import CallRepair
 from softphone.call_statistics import CallStatistics
 from softphone.errors import ConfigError, LocalError, PeerUnreachableError, SoftphoneError
 from softphone.media import MediaConfig, MediaSession
@@ -100,6 +101,7 @@ class Call:
         self._session = session
         self._source = source
         self._sink = sink
+        self._repair = CallRepair(session, peer)
         self._meter = CallMeter(peer)
         self._media = MediaSession(
             peer, source, sink, self.config.media, recorder=recorder, on_trace=self._meter.on_trace
@@ -331,7 +333,7 @@ class Call:
     async def _tear_down(self, end: CallEnd) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._repair.close(), return_exceptions=True)
         # What is wrong on this machine is nobody else's business.
         self._session.say_bye(end.detail if end.reason is EndReason.HUNG_UP else "")
         await asyncio.gather(

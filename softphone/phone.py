@@ -80,6 +80,8 @@ class PhoneConfig:
     """First and last UDP port for media; None: any."""
     servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers; none by default."""
+    relay_only: bool = False
+    """Hide this phone's addresses from the other side, behind the TURN server."""
     record: Path | None = None
     """Each call is recorded into a folder of its own below this one."""
     recorder: str = "files"
@@ -106,7 +108,7 @@ class PhoneConfig:
             SendingConfig(bitrate=self.bitrate, mode=self.redundancy),
             PlayoutConfig(policy=self.policy, max_delay=self.max_delay),
         )
-        object.__setattr__(self, "ice", IceConfig(self.addresses, self.ports, self.servers))
+        object.__setattr__(self, "ice", IceConfig(self.addresses, self.ports, self.servers, self.relay_only))
         object.__setattr__(self, "call", CallConfig(media, self.connect_timeout, self.media_timeout))
 
 

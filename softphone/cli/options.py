@@ -96,6 +96,9 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
         "--turn", metavar="URL", help="relay audio when there is no other way: turn:HOST[:PORT] or turns:..."
     )
     network.add_argument("--turn-user", metavar="NAME", help=f"its password is in ${_TURN_PASSWORD}")
+    network.add_argument(
+        "--relay-only", action="store_true", help="send audio through --turn only: hides your address"
+    )
 
 
 def phone_config(args: argparse.Namespace) -> PhoneConfig:
@@ -116,6 +119,7 @@ def phone_config(args: argparse.Namespace) -> PhoneConfig:
         addresses=tuple(args.bind_address) if args.bind_address else None,
         ports=_port_range(args.udp_ports) if args.udp_ports else None,
         servers=tuple(_servers(args)),
+        relay_only=args.relay_only,
         record=args.record,
         recorder=args.recorder,
     )

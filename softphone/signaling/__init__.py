@@ -15,6 +15,7 @@ from softphone.signaling.errors import (
 )
 from softphone.signaling.incoming import IncomingCall
 from softphone.signaling.listener import ListenConfig, Listener
+from softphone.signaling.messages import Reanswer, Reoffer, Restart
 from softphone.signaling.sas import certificate_fingerprint
 from softphone.signaling.session import CallSession, RemoteParty
 from softphone.signaling.states import CallEnd, EndReason, Role, Side, State
@@ -37,7 +38,10 @@ __all__ = [
     "ListenConfig",
     "Listener",
     "OutgoingCall",
+    "Reanswer",
     "RemoteParty",
+    "Reoffer",
+    "Restart",
     "Ringing",
     "Role",
     "Side",

@@ -32,6 +32,9 @@ __all__ = [
     "Hello",
     "Invite",
     "Message",
+    "Reanswer",
+    "Reoffer",
+    "Restart",
     "RingingNotice",
     "SasCommit",
     "SasReveal",
@@ -186,6 +189,33 @@ class SasReveal(Message):
     nonce: bytes = field(metadata=carried(wire.hexadecimal(NONCE_BYTES), bytes.hex))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart(Message):
+    """The callee can't hear the caller any more and asks for a `Reoffer`."""
+
+    TYPE: ClassVar[str] = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reoffer(Message):
+    """The caller offers another path for the media (RFC 8445, section 9)."""
+
+    TYPE: ClassVar[str] = "reoffer"
+
+    sdp: str = field(metadata=carried(wire.sdp))
+    """Complete offer, candidates included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reanswer(Message):
+    """The callee's reply to `Reoffer`."""
+
+    TYPE: ClassVar[str] = "reanswer"
+
+    sdp: str = field(metadata=carried(wire.sdp))
+    """Complete answer, candidates included."""
+
+
 def _no_constant(name: str) -> NoReturn:
     raise RemoteProtocolError(f"{name} is no JSON number")
 
@@ -266,6 +296,19 @@ def choose_version(offered: Sequence[int]) -> int:
 
 
 DIRECT_CALL: Final = Vocabulary(
-    Hello, Welcome, Invite, RingingNotice, Answer, Decline, Busy, Bye, Error, SasCommit, SasReveal
+    Hello,
+    Welcome,
+    Invite,
+    RingingNotice,
+    Answer,
+    Decline,
+    Busy,
+    Bye,
+    Error,
+    SasCommit,
+    SasReveal,
+    Restart,
+    Reoffer,
+    Reanswer,
 )
 """What two phones say to each other."""

@@ -23,6 +23,9 @@ from softphone.signaling.messages import (
     Decline,
     Error,
     Message,
+    Reanswer,
+    Reoffer,
+    Restart,
     RingingNotice,
     SasCommit,
     SasReveal,
@@ -81,6 +84,8 @@ class CallSession:
         """
         self.role = role
         self.remote = remote
+        self.on_path: Callable[[Restart | Reoffer | Reanswer], None] | None = None
+        """Called with what the peer says about another path for the media."""
         self._channel = channel
         self._statistics = statistics
         self._observer = observer
@@ -152,6 +157,14 @@ class CallSession:
         except VerificationError as error:
             self.fail(error)
             raise
+
+    async def tell_path(self, message: Restart | Reoffer | Reanswer) -> None:
+        """Speak about another path for the media, with a peer that announces the capability ``ice_restart``.
+
+        Raises `CallEndedError` when the call is over, `CallStateError` when it is not
+        connected yet or the message is for the other end to send.
+        """
+        await self.send(Event(message.TYPE), message)
 
     async def _verify(self, exchange: SasExchange) -> str:
         self._committed = True
@@ -300,6 +313,9 @@ class CallSession:
                 if not (self._committed and self._their_commitment.done()) or self._their_nonce.done():
                     raise UnexpectedMessageError("a nonce before both commitments, or a second one")
                 self._their_nonce.set_result(message.nonce)
+            case Restart() | Reoffer() | Reanswer():
+                if self.on_path is not None:
+                    self.on_path(message)
             case Decline():
                 self._set_end(CallEnd(EndReason.DECLINED, Side.REMOTE, message.message))
             case Busy():

@@ -11,6 +11,9 @@
     busy         callee           inviting, ringing, answering -> ended (busy)
     sas-commit   either           connected -> connected
     sas-reveal   either           connected -> connected
+    restart      callee           connected -> connected
+    reoffer      caller           connected -> connected
+    reanswer     callee           connected -> connected
     bye          either           any live state -> ended (hung-up or timeout)
     error        either           any live state -> ended (error)
     timeout      either           any live state -> ended (timeout)   (sent as bye)
@@ -98,6 +101,9 @@ class Event(StrEnum):
     BUSY = "busy"
     SAS_COMMIT = "sas-commit"
     SAS_REVEAL = "sas-reveal"
+    RESTART = "restart"
+    REOFFER = "reoffer"
+    REANSWER = "reanswer"
     BYE = "bye"
     ERROR = "error"
     TIMEOUT = "timeout"
@@ -128,6 +134,9 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.CONNECTED: {
             Event.SAS_COMMIT: State.CONNECTED,
             Event.SAS_REVEAL: State.CONNECTED,
+            Event.RESTART: State.CONNECTED,
+            Event.REOFFER: State.CONNECTED,
+            Event.REANSWER: State.CONNECTED,
             **_FROM_ANYWHERE,
         },
         State.ENDED: {},
@@ -149,6 +158,9 @@ SENDERS: Final[Mapping[Event, frozenset[Role]]] = MappingProxyType(
         Event.BUSY: _CALLEE,
         Event.SAS_COMMIT: _BOTH,
         Event.SAS_REVEAL: _BOTH,
+        Event.RESTART: _CALLEE,
+        Event.REOFFER: _CALLER,
+        Event.REANSWER: _CALLEE,
         Event.BYE: _BOTH,
         Event.ERROR: _BOTH,
         Event.TIMEOUT: _BOTH,

@@ -33,6 +33,8 @@ class Capabilities:
     """Whether the decoder uses Opus in-band FEC (LBRR)."""
     loss_reports: bool = False
     """Whether the application-layer loss reports of :mod:`softphone.rtp.reports` are understood."""
+    ice_restart: bool = False
+    """Whether ICE can be restarted in the middle of a call."""
     agent: str = ""
     """Name and version of the program, for logs; at most 64 characters."""
 
@@ -46,6 +48,7 @@ class Capabilities:
             red=True,
             inband_fec=True,
             loss_reports=True,
+            ice_restart=True,
             agent=agent,
         )
 
@@ -67,6 +70,7 @@ class Capabilities:
             red=_flag(value, "red"),
             inband_fec=_flag(value, "inband_fec"),
             loss_reports=_flag(value, "loss_reports"),
+            ice_restart=_flag(value, "ice_restart"),
             agent=_text(value, "agent", 64),
         )
 

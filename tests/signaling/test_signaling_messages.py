@@ -22,6 +22,9 @@ from softphone.signaling.messages import (
     Hello,
     Invite,
     Message,
+    Reanswer,
+    Reoffer,
+    Restart,
     RingingNotice,
     SasCommit,
     SasReveal,
@@ -50,6 +53,9 @@ EXAMPLES: list[Message] = [
     Error(code="bad-message", message="what?"),
     SasCommit(commitment=bytes(32)),
     SasReveal(nonce=bytes(range(32))),
+    Restart(),
+    Reoffer(sdp=OFFER),
+    Reanswer(sdp=ANSWER),
 ]
 
 VALID: dict[str, dict[str, Any]] = {message.TYPE: json.loads(encode(message)) for message in EXAMPLES}

@@ -40,3 +40,19 @@ async def until(condition: Callable[[], bool], patience: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
         await asyncio.sleep(0.005)
+
+
+def cut(peer: Peer) -> Callable[[], None]:
+    """Let nothing out of the sockets that are open now, as if their path was dead; returns how to mend it."""
+    current = peer._connection.ice.current
+    assert current is not None
+    sockets = list(current._protocols)
+    assert sockets
+    for sock in sockets:
+        sock._send = lambda data, addr: None
+
+    def mend() -> None:
+        for sock in sockets:
+            del sock._send
+
+    return mend

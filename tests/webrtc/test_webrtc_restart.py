@@ -12,7 +12,7 @@ from softphone.errors import RemoteProtocolError
 from softphone.rtp import RtpPayload
 from softphone.webrtc import ConnectionState, IceConfig, OfferCollisionError, Peer, PeerConfig
 from softphone.webrtc.sdp import parse_session
-from tests.support.webrtc_calls import connect, send_all, until
+from tests.support.webrtc_calls import connect, cut, send_all, until
 
 MakePeer = Callable[..., Peer]
 Pair = tuple[Peer, Peer]
@@ -38,22 +38,6 @@ class Talk:
         self._task.cancel()
         times = [arrival for arrival, _ in self.received]
         return max(b - a for a, b in pairwise(times))
-
-
-def cut(peer: Peer) -> Callable[[], None]:
-    """Let nothing out of the sockets that are open now; returns how to mend it."""
-    dead = {id(protocol) for protocol in peer._connection.ice.current._protocols}
-    originals = []
-    for protocol in peer._connection.ice.current._protocols:
-        originals.append((protocol, protocol._send))
-        protocol._send = lambda data, addr: None
-    assert dead
-
-    def mend() -> None:
-        for protocol, original in originals:
-            protocol._send = original
-
-    return mend
 
 
 async def restart(offerer: Peer, answerer: Peer) -> None:
