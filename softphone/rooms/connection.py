@@ -73,13 +73,10 @@ class RoomConnection:
         try:
             await self._read(place)
         finally:
-            # Only the farewell, if there is one, is still to be written.
+            self._hub.lost(place)
             self._ended = True
             self._news.set()
-            try:
-                await writer
-            finally:
-                self._hub.lost(place)
+            await writer
 
     def deliver(self, text: str) -> None:
         """Send an encoded message, or drop the connection when too much waits already."""

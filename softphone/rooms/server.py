@@ -53,7 +53,7 @@ class RoomServer:
         self._machine = socket.gethostname().lower()
         self._handlers: dict[str, Handler] = {}
         self._backlog = Backlog(messages=config.max_backlog_messages, bytes=config.max_backlog_bytes)
-        self._site = Site(config.page, connect_to=getattr(self.engine, "page_origins", ()))
+        self._site = Site(config.page, connect_to=self.engine.page_origins)
         self._hub: RoomHub | None = None
         self._web: GatedServer | None = None
         self._server: asyncio.Server | None = None

@@ -90,25 +90,18 @@ async def test_serve_for_others(tmp_path: Path) -> None:
             assert (await join(here.partition("#")[0], ssl=trust))["code"] == "unauthorized"
 
 
-async def test_invite_only_with_a_lobby() -> None:
-    with serving("--invite-only", "--lobby", "--max-participants", "3", lines=4) as printed:
+async def test_serve_by_invitation(tmp_path: Path) -> None:
+    (tmp_path / "turn").write_text("north\n")
+    stun, turn, secret = "stun:192.0.2.1", "turn:192.0.2.1", str(tmp_path / "turn")
+    servers = ["--stun", stun, "--turn", turn, "--turn-secret-file", secret, "--relay-only"]
+    people = ["--invite-only", "--lobby", "--max-participants", "3"]
+    with serving(*people, *servers, lines=4) as printed:
         everybody, moderator = links(printed)
         assert (await join(everybody))["type"] == "waiting"
         answer = await join(moderator)
         assert (answer["role"], answer["lobby"], answer["max_participants"]) == ("moderator", True, 3)
-
-
-async def test_turn_servers_are_passed_on(tmp_path: Path) -> None:
-    (tmp_path / "turn").write_text("north\n")
-    options = ["--turn", "turn:192.0.2.1", "--turn-secret-file", str(tmp_path / "turn"), "--relay-only"]
-    with serving(*options, "--stun", "stun:192.0.2.1", lines=4) as printed:
-        link = LINK.search(printed[1])
-        assert link
-        answer = await join(link[0])
-        assert [server["urls"] for server in answer["ice_servers"]] == [
-            ["stun:192.0.2.1"],
-            ["turn:192.0.2.1"],
-        ]
+        urls = [server["urls"] for server in answer["ice_servers"]]
+        assert urls == [[stun], [turn]]
         assert answer["relay_only"]
         expiry = int(answer["ice_servers"][1]["username"].partition(":")[0])
         assert 3500 < expiry - time.time() <= 3600

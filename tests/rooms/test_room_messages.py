@@ -320,7 +320,7 @@ def parse_or_refuse(vocabulary: Vocabulary, text: str) -> None:
     assert vocabulary.parse(encode(message)) == message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(BOTH))
 def test_any_members(data: st.DataObject, spoken: tuple[Vocabulary, list[Message]]) -> None:
     vocabulary, messages = spoken
@@ -330,7 +330,7 @@ def test_any_members(data: st.DataObject, spoken: tuple[Vocabulary, list[Message
     parse_or_refuse(vocabulary, json.dumps({**members, **changes, "type": members["type"]}))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(SPOKEN), st.integers(0, 4000), st.integers(0, 3), st.text(max_size=3))
 def test_mutated_messages(spoken: tuple[Vocabulary, Message], at: int, cut: int, insert: str) -> None:
     vocabulary, message = spoken

@@ -81,7 +81,7 @@ def test_suffixes() -> None:
     assert given_names == ["Bob", "bob (2)", "B0b (3)", "Bob (2) (2)", "x" * 64, "x" * 60 + " (2)"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.text(max_size=80), max_size=8))
 def test_any_names(asked: list[str]) -> None:
     taken: set[str] = set()

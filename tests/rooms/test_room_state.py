@@ -492,4 +492,4 @@ class AnyHappenings(RuleBasedStateMachine):
 
 
 TestAnyHappenings = AnyHappenings.TestCase
-TestAnyHappenings.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyHappenings.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
