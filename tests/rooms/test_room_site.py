@@ -1,5 +1,6 @@
 """The page over HTTP, and who may open a WebSocket."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,15 @@ async def test_host_names(start_rooms: StartRooms, host: str, settings: dict[str
     url, headers = f"{base(server)}/", {"Host": host}
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
         assert answer.status == status
+
+
+async def test_no_host_name_at_all(start_rooms: StartRooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getfqdn", lambda: pytest.fail("must not ask the DNS"))
+    server = await start_rooms()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.addresses[0][1])
+    writer.write(b"GET /r/standup HTTP/1.0\r\n\r\n")
+    assert b" 421 " in await reader.readline()
+    writer.close()
 
 
 async def test_exposed_servers_ask_for_a_secret(start_rooms: StartRooms) -> None:
