@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "make a call between two processes over a bad network, and show how it went",
     "call": "call somebody who runs softphone listen",
     "listen": "wait for calls",
+    "join": "talk in a room, with browsers and other softphones",
     "room": "serve rooms for several people, and invite to them",
     "simulate": "run one direction of a call over a network trace, faster than real time",
     "devices": "list microphones and loudspeakers",

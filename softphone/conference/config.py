@@ -38,6 +38,8 @@ class ConferenceConfig:
     """First and last UDP port for media; None: any."""
     servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers, beside those that the room server names."""
+    relay_only: bool = False
+    """Hide our addresses behind a TURN server, even if the room server does not ask for it."""
     trust: ServerTrust = field(default_factory=ServerTrust)
     """Whether the certificate of the room server is believed."""
     passphrase: str = field(default="", repr=False)

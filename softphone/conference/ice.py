@@ -24,7 +24,8 @@ def room_ice(config: ConferenceConfig, servers: tuple[IceServerInfo, ...], *, re
                 named.append(IceServer(url, server.username or None, server.credential or None))
             except ConfigError as error:
                 _LOG.warning("the room server names a server that can't be used: %s", error)
+    relay_only = relay_only or config.relay_only
     try:
         return IceConfig(config.addresses, config.ports, (*config.servers, *named), relay_only=relay_only)
     except ConfigError as error:
-        raise RemoteProtocolError(f"the room server asks for what can't be had: {error}") from error
+        raise RemoteProtocolError(f"the ICE servers of this room can't be used: {error}") from error
