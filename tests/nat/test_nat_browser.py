@@ -66,7 +66,7 @@ class BrowserCall:
         await self.negotiate(we_offer=we_offer)
         await self.on_peer(lambda peer: peer.wait_connected(10))
         self._talking = self.place.submit(self._talk())
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.5)
 
     async def negotiate(self, *, we_offer: bool, restart: bool = False) -> None:
         self._negotiating = True
@@ -124,19 +124,14 @@ async def browser_call(lab: NatLab) -> AsyncIterator[BrowserCall]:
         yield call
 
 
-@pytest.mark.parametrize("we_offer", [True, False], ids=["we-offered", "chromium-offered"])
-async def test_restarts_of_either_side(browser_call: BrowserCall, we_offer: bool) -> None:
-    await browser_call.begin(we_offer=we_offer)
+async def test_restarts_of_either_side(browser_call: BrowserCall) -> None:
+    await browser_call.begin(we_offer=False)
     for restarter_is_us in (True, False):
         await browser_call.negotiate(we_offer=restarter_is_us, restart=True)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.0)
     silences = await browser_call.end()
     assert max(silences) < 0.6
-    assert set(browser_call.states) <= {
-        ConnectionState.CONNECTING,
-        ConnectionState.CONNECTED,
-        ConnectionState.CLOSED,
-    }
+    assert ConnectionState.RECONNECTING not in browser_call.states
 
 
 @pytest.mark.parametrize("we_offer", [True, False], ids=["we-offered", "chromium-offered"])
@@ -145,8 +140,9 @@ async def test_our_address_changes(lab: NatLab, browser_call: BrowserCall, we_of
     browser_call.repair()
     lab.disconnect(browser_call.place, 1)
     lab.connect(browser_call.place, Kind.CONE)
-    await asyncio.sleep(5.0)
-    assert max(await browser_call.end()) <= 3.0
+    await asyncio.sleep(4.0)
+    # A browser that is not told to prefer the new path clings to the old one for 2.5 s.
+    assert max(await browser_call.end()) <= 2.0
 
 
 async def test_the_address_of_chromium_changes(lab: NatLab, browser_call: BrowserCall) -> None:
@@ -154,6 +150,6 @@ async def test_the_address_of_chromium_changes(lab: NatLab, browser_call: Browse
     browser_call.repair()
     lab.disconnect(browser_call.browser, 2)
     lab.connect(browser_call.browser, Kind.CONE)
-    await asyncio.sleep(5.0)
+    await asyncio.sleep(4.0)
     assert max(await browser_call.end()) <= 3.0
     assert browser_call.restarts >= 1
