@@ -25,7 +25,7 @@ _BIN: Final = 0.1
 _FLOOR_BINS: Final = 300
 """Bins in which the smallest delay is looked for: 30 s. A clock that runs 100 ppm off moves
 the delay by 3 ms in that time."""
-_STANDING_BINS: Final = 5
+_STANDING_BINS: Final = 3
 _TREND_BINS: Final = 10
 _LAG_BINS: Final = 4
 _REORDERED_BINS: Final = 20
@@ -40,7 +40,7 @@ class QueueingDelay:
     """What the delays of the last second and a half say."""
 
     delay: float
-    """Time that even the quickest packets of the last half second waited, seconds, >= 0."""
+    """Time that even the quickest packets of the last 0.3 seconds waited, seconds, >= 0."""
     trend: float
     """Growth of the delay in seconds per second; negative when the queue drains."""
 

@@ -100,15 +100,18 @@ class CongestionTuning:
     step: float = 0.10
     """Share by which a probe raises the rate."""
     rare_step: float = 0.05
-    """The same with reports that come every few seconds."""
+    """The same with reports that come every few seconds, up to where the queue began."""
     step_after: float = 2.0
     """Least seconds between two steps; with rare reports, two reports."""
     failed_probe: float = 0.95
     """Share of the last rate that worked to which a probe that fails is taken back."""
+    near_ceiling: float = 0.95
+    """Share of what arrived at the last congestion up to which probes follow each other."""
     hold: float = 5.0
-    """Seconds without congestion before the first probe."""
+    """Seconds without congestion before the first probe, and half of those before the first
+    one that goes beyond where the queue began."""
     hold_max: float = 40.0
-    """The hold doubles up to this many seconds with each probe that fails."""
+    """The latter double up to this many seconds with each probe that fails."""
     floor_window: float = 60.0
     """Seconds over which the shortest round trip is looked for."""
 

@@ -8,11 +8,11 @@ The law, with the rate of everything sent, headers included:
   5.5; additive increase and multiplicative decrease converge: Chiu and Jain, 1989).
 - While the queue drains, nothing changes.
 - When it has been gone for 5 s, probes: 10 % more, and as long as no queue appears, 10 %
-  more again, until the allowed rate is reached. With reports that come every few seconds
-  it is 5 %, since a queue grows that long before it is seen.
-- A probe that meets congestion is taken back to a little less than the last rate that
-  worked, and the next one waits twice as long, up to 40 s. A probe that goes beyond where
-  the last one failed ends that: the bottleneck has opened.
+  more again, up to 0.95 times what arrived when the queue was there. With reports that
+  come every few seconds these steps are 5 %, since a queue grows that long before it is seen.
+- Beyond that goes one step after 10 s. If it meets congestion, it is taken back to a little
+  less than what worked, and the next one waits twice as long, up to 40 s. If it doesn't,
+  the bottleneck has opened, and the steps follow each other up to the allowed rate.
 - A delay that decreases don't change isn't ours. Two of them without loss: the path has become
   longer, and the rate from before returns. Three with loss: the queue is somebody else's,
   or the link carries less than a call needs. The rate stays until that queue is gone or grows.
@@ -91,7 +91,7 @@ class CongestionControl:
         self._before: int | None = None
         # Of the probes.
         self._worked = 0
-        self._failed_at: int | None = None
+        self._ceiling: float | None = None
         self.backoffs = 0
         """Times the rate was lowered because of congestion."""
         self.probes = 0
@@ -133,7 +133,7 @@ class CongestionControl:
         state = self._limit.state
         if state is RateState.PROBING:
             self.probes_failed += 1
-            self._failed_at = self._limit.wire_bps
+            self._ceiling = max(self._worked, arrived)
             self._wait_longer()
             self._begin(now, signal, self._worked)
             lowered = max(self._tuning.failed_probe * self._worked, sent.least_bps)
@@ -146,7 +146,7 @@ class CongestionControl:
         elif self._eases(signal) or self._gave_up(now, signal):
             return
         # Speech has pauses, in which less arrives than could.
-        self._arrived = max(self._arrived, arrived)
+        self._ceiling = self._arrived = max(self._arrived, arrived)
         self._cut(now, signal, sent)
 
     def _cut(self, now: float, signal: QueueSignal, sent: SentRate) -> None:
@@ -154,15 +154,14 @@ class CongestionControl:
         self._cuts += 1
         self.backoffs += 1
         self._since = now
-        least = max(tuning.least_decrease * sent.wire_bps, sent.least_bps)
-        lowered = min(max(tuning.decrease * min(self._arrived, sent.wire_bps), least), sent.wire_bps)
+        lowered = max(tuning.decrease * self._arrived, tuning.least_decrease * sent.wire_bps)
+        lowered = max(min(lowered, sent.wire_bps), sent.least_bps)
         self._set(RateState.BACKING_OFF, round(lowered), str(signal))
 
     def _relapse(self, now: float) -> None:
-        if self._limit.reason and now - self._since < self._tuning.hold_max:
-            self._wait_longer()
-        else:
+        if not self._limit.reason or now - self._since >= self._tuning.hold_max:
             self._hold = self._tuning.hold
+        self._wait_longer()
 
     def _wait_longer(self) -> None:
         self._hold = min(2.0 * self._hold, self._tuning.hold_max)
@@ -203,15 +202,21 @@ class CongestionControl:
         if state is RateState.BACKING_OFF:
             self._calm(now, "the queue is gone")
         elif state is RateState.HOLDING:
-            if now - self._since >= self._hold:
+            if now - self._since >= (self._hold if self._crosses(limit) else tuning.hold):
                 self._step(now, signal, limit, allowed)
         elif now - self._since >= max(tuning.step_after, 1.9 * self._interval):
-            if self._failed_at is not None and limit > self._failed_at:
-                self._failed_at, self._hold = None, tuning.hold
+            if self._ceiling is not None and limit > self._ceiling:
+                self._ceiling, self._hold = None, tuning.hold
             if limit >= allowed:
                 self._steady(now, "all that is allowed gets through")
+            elif self._crosses(limit):
+                self._calm(now, "the queue began not far above")
             else:
                 self._step(now, signal, limit, allowed)
+
+    def _crosses(self, limit: int) -> bool:
+        """Whether the next step leads to where the queue began the last time."""
+        return self._ceiling is not None and limit >= round(self._tuning.near_ceiling * self._ceiling)
 
     def _calm(self, now: float, reason: str) -> None:
         self._since = now
@@ -221,9 +226,12 @@ class CongestionControl:
         self._worked = limit
         self._since = now
         self.probes += 1
-        step = self._tuning.rare_step if signal.rare else self._tuning.step
-        raised = min(round((1.0 + step) * limit), allowed)
-        self._set(RateState.PROBING, raised, "no queue: trying more")
+        careful = signal.rare and self._ceiling is not None
+        step = self._tuning.rare_step if careful else self._tuning.step
+        raised = min((1.0 + step) * limit, allowed)
+        if self._ceiling is not None and not self._crosses(limit):
+            raised = min(raised, self._tuning.near_ceiling * self._ceiling)
+        self._set(RateState.PROBING, round(raised), "no queue: trying more")
 
     def _steady(self, now: float, reason: str) -> None:
         self._since = now

@@ -37,8 +37,8 @@ def receive(
     ("delay", "queue", "trend"),
     [
         (lambda t: 0.05, 0.0, 0.0),
-        # A queue that fills at 0.4 s/s from 4 s on: the quickest of the last half second.
-        (lambda t: 0.05 + max(0.0, 0.4 * (t - 4)), 0.6, 0.4),
+        # A queue that fills at 0.4 s/s from 4 s on: the quickest of the last 0.3 s.
+        (lambda t: 0.05 + max(0.0, 0.4 * (t - 4)), 0.68, 0.4),
         # One that has been full for a second, and one that drains.
         (lambda t: 0.05 + min(0.3, max(0.0, 0.4 * (t - 1))), 0.3, 0.0),
         (lambda t: 0.05 + (max(0.0, 0.8 - 0.1 * t) if t > 1 else 0.0), 0.2, -0.1),

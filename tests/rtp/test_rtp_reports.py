@@ -177,7 +177,7 @@ def test_delay_and_rate_of_what_arrived() -> None:
     report = reporter.poll(2.5)
     assert report is not None
     assert report.received_bps == 32_000
-    assert report.queueing_delay == pytest.approx(0.2 * 1.5, abs=0.03)
+    assert report.queueing_delay == pytest.approx(0.2 * 1.7, abs=0.03)
     assert report.delay_trend == pytest.approx(0.2, abs=0.01)
 
 
