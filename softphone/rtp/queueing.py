@@ -4,11 +4,11 @@ Only the receiver can know: the one-way delay of a packet is its arrival less th
 was sent, apart from an offset between two clocks that stays the same. What a packet waits
 is what its delay exceeds the smallest one of late by.
 
-Jitter must not pass for a queue. As in CoDel (RFC 8289, section 4.2), the smallest delay
+Jitter must not pass for a queue. As in CoDel (RFC 8289, section 3.1), the smallest delay
 of a short time counts: in a queue that stands no packet is quick, while in a stall or on
-a jittery link some are. The trend is a median of differences (compare the trendline of
-draft-ietf-rmcat-gcc-02, section 5.2), so that one step, as after a move to another path,
-is not a queue that grows.
+a jittery link some are. The trend is a median of differences (where
+draft-ietf-rmcat-gcc-02, section 5.3, filters a gradient), so that one step, as after a
+move to another path, is not a queue that grows.
 """
 
 import math

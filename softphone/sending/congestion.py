@@ -4,8 +4,8 @@ The law, with the rate of everything sent, headers included:
 
 - Congestion: the rate becomes 0.85 times what arrives at the peer. What arrives through a
   full queue is what the bottleneck carries, so the queue drains at once, however far above
-  it we were (multiplicative decrease by the measured rate: draft-ietf-rmcat-gcc-02, section
-  5.5; additive increase and multiplicative decrease converge: Chiu and Jain, 1989).
+  it we were (multiplicative decrease of the measured rate: draft-ietf-rmcat-gcc-02,
+  section 5.5).
 - While the queue drains, nothing changes.
 - When it has been gone for 5 s, probes: 10 % more, and as long as no queue appears, 10 %
   more again, up to 0.95 times what arrived when the queue was there. With reports that
@@ -29,7 +29,6 @@ from softphone.sending.network import NetworkReport
 from softphone.sending.queue_signal import Queue, QueueSignal, QueueWatch
 
 __all__ = ["CongestionControl", "RateLimit", "RateState", "SentRate"]
-
 
 _OUTAGE: Final = 0.95
 """Fraction lost from which a report knows nothing of queues: hardly anything has arrived."""
