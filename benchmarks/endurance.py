@@ -1,7 +1,7 @@
 """Does the receive core hold out? Thousands of minutes over random networks, in virtual time.
 
 Each call lasts two minutes: 90 s over a network drawn at random from its seed, then 30 s of calm
-on the same path. Speech is encoded once, with several kinds of redundancy, frame lengths and
+(--calm) on the same path. Speech is encoded once, with several kinds of redundancy, frame lengths and
 DTX; a call plays one of them through the real playout core, decoder included.
 
     python benchmarks/endurance.py                                   # 1,000 minutes with histogram
@@ -17,8 +17,9 @@ Checked in each call:
 - The delay does not stay more than 80 ms above what the policy wants for 6 s with packets coming in.
 - After the calm the delay is no more than 60 ms above that of a network that was always calm.
 
-Besides, on a clean network (constant delay, and up to 5 ms of jitter): is anything stretched, and
-is what is heard what the decoder gives? Ends with status 1 when a check fails.
+Besides: how long does the delay take to return after a single outage? And on a clean network
+(constant delay, and up to 5 ms of jitter): is anything stretched, and is what is heard what the
+decoder gives? Ends with status 1 when a check fails.
 """
 
 import argparse
@@ -27,79 +28,37 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
+from endurance_call import MAX_DELAY, RATE, STREAMS, TICK, Call, Pcm, Stream, packets_from, play, tape
 from numpy.typing import NDArray
 
-from softphone.data import sample_speech
-from softphone.opus import DTX_BYTES, Encoder
-from softphone.playout import Action, PlayoutConfig, PlayoutEngine, PlayoutStatistics, TraceRecord
+from softphone.opus import DEEP_PLC_COMPLEXITY, Decoder
+from softphone.playout import Action
 from softphone.playout.config import CODEC_DELAY
 from softphone.playout.trace import write_trace
-from softphone.rtp.packet import RtpPacket
-from softphone.rtp.red import RedBlock, pack_red
-from softphone.sim.network import NetworkEmulator
-from softphone.sim.profile import JitterDistribution, NetworkProfile
+from softphone.sim.profile import JitterDistribution, NetworkProfile, Outage, OutageMode
 from softphone.sim.random_profile import random_profile
-from softphone.sim.scoring import speech_activity
+from softphone.sim.scoring import plcmos
 
-Pcm = NDArray[np.float32]
-
-RATE = 48_000
-TICK = 480
-CALL = 120.0
+CALL = 90.0
+"""Length of a call over its random network, seconds."""
 CALM = 30.0
-"""The end of each call, without disturbance, seconds."""
-MAX_DELAY = 0.5
+"""What follows without disturbance, seconds."""
 EXCESS, PATIENCE = 0.080, 6.0
 RETURNED = 0.060
+SETTLED = 2.0
+"""By when the delay of a clean network must have been found, seconds."""
 SLACK = 0.200
 """Dead air allowed beyond the outage, seconds."""
 WEAKER_DB = 25.0
 QUIET_DBFS = -65.0
-
-
-@dataclass(frozen=True)
-class Stream:
-    """How the sender encodes."""
-
-    bitrate: int = 48_000
-    frame_ms: int = 20
-    fec: bool = False
-    dred_ms: int = 0
-    red: bool = False
-    dtx: bool = False
-
-
-STREAMS = (
-    Stream(),
-    Stream(fec=True),
-    Stream(dred_ms=1000),
-    Stream(fec=True, dred_ms=1000),
-    Stream(32_000, dred_ms=1000, dtx=True),
-    Stream(fec=True, red=True),
-    Stream(32_000, 10),
-    Stream(32_000, 40, fec=True),
-    Stream(48_000, 60, dred_ms=1000),
-)
-
-
-@dataclass(frozen=True)
-class Tape:
-    """Speech and its packets; played round and round."""
-
-    pcm: Pcm
-    active: NDArray[np.bool_]
-    """Somebody speaks, for each 10 ms."""
-    packets: tuple[tuple[int, int, bytes], ...]
-    """Timestamp, payload type, payload."""
 
 
 @dataclass
@@ -125,155 +84,35 @@ class Result:
     failures: list[str] = field(default_factory=list)
 
 
-# Speech --------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def speech(folder: Path | None, seconds: float = 120.0) -> Pcm:
-    """Clips in a row with pauses between, mono float32 at 48 kHz, in whole 120 ms."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".flac", ".wav")) if folder else []
-    pieces: list[Pcm] = []
-    total = 0
-    for number, path in enumerate(files[::3] or [sample_speech()]):
-        pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        mono = pcm.mean(axis=1)
-        clip = np.asarray(mono if rate == RATE else soxr.resample(mono, rate, RATE), np.float32)
-        pieces += [clip, np.zeros(round(RATE * (0.3 + 0.2 * (number % 5))), np.float32)]
-        total += pieces[-1].size + clip.size
-        if total > seconds * RATE:
-            break
-    joined = np.concatenate(pieces)
-    return joined[: joined.size // 5760 * 5760]
-
-
-@lru_cache(maxsize=None)
-def tape(stream: Stream, folder: Path | None) -> Tape:
-    """The speech as a stream of packets."""
-    pcm = speech(folder)
-    encoder = Encoder()
-    encoder.bitrate = stream.bitrate
-    encoder.inband_fec = stream.fec
-    encoder.packet_loss_perc = 20 if stream.fec or stream.dred_ms else 0
-    encoder.dred_duration_ms = stream.dred_ms
-    encoder.dtx = stream.dtx
-    length = stream.frame_ms * 48
-    packets: list[tuple[int, int, bytes]] = []
-    silent, before = False, b""
-    for at in range(0, pcm.size, length):
-        payload = encoder.encode(pcm[at : at + length])
-        announced, silent = silent, stream.dtx and len(payload) <= DTX_BYTES
-        if silent and announced:
-            continue
-        if stream.red and before:
-            packets.append((at, 63, pack_red(111, payload, [RedBlock(111, length, before)])))
-        else:
-            packets.append((at, 111, payload))
-        before = payload
-    return Tape(pcm, speech_activity(pcm), tuple(packets))
-
-
-def packets_from(recording: Tape, start: int, seconds: float) -> Iterator[tuple[int, int, bytes]]:
-    """Packets of ``seconds`` from the ``start``-th on; the first has timestamp 0."""
-    origin = recording.packets[start][0]
-    turn, number = 0, start
-    while True:
-        timestamp, kind, payload = recording.packets[number]
-        timestamp += turn * recording.pcm.size - origin
-        if timestamp >= seconds * RATE:
-            return
-        yield timestamp, kind, payload
-        number += 1
-        if number == len(recording.packets):
-            turn, number = turn + 1, 0
-
-
-# One call ------------------------------------------------------------------------
-
-
-@dataclass
-class Call:
-    """What went in and what came out."""
-
-    sent: Pcm
-    active: NDArray[np.bool_]
-    heard: Pcm
-    records: list[TraceRecord]
-    arrivals: list[tuple[float, float]]
-    """Arrival and delay of each packet that came, seconds."""
-    packets: int
-    statistics: PlayoutStatistics
-
-
-def play(
-    recording: Tape, start: int, profile: NetworkProfile, seed: int, policy: str, seconds: float
-) -> Call:
-    """One call in virtual time; the speaker begins at 0."""
-    frame = recording.packets[1][0] - recording.packets[0][0]
-    emulator = NetworkEmulator(profile, seed, start=0.0)
-    deliveries: list[tuple[float, int, RtpPacket]] = []
-    arrivals: list[tuple[float, float]] = []
-    count = 0
-    for number, (timestamp, kind, payload) in enumerate(packets_from(recording, start, seconds)):
-        sent_at = (timestamp + frame) / RATE
-        packet = RtpPacket(kind, number & 0xFFFF, timestamp, 1, payload)
-        times = emulator.send(sent_at, len(payload) + 40)
-        deliveries += [(at, len(deliveries) + k, packet) for k, at in enumerate(times)]
-        arrivals += [(at, at - sent_at) for at in times[:1]]
-        count += 1
-    deliveries.sort(key=lambda each: each[:2])
-    records: list[TraceRecord] = []
-    engine = PlayoutEngine(PlayoutConfig(policy=policy, max_delay=MAX_DELAY), on_trace=records.append)
-    engine.set_path_delay(profile.delay, 2 * profile.delay)
-    heard = []
-    following = 0
-    for tick in range(round(seconds * RATE / TICK)):
-        now = tick * TICK / RATE
-        while following < len(deliveries) and deliveries[following][0] <= now:
-            engine.insert(deliveries[following][2], deliveries[following][0])
-            following += 1
-        heard.append(engine.pull(now, TICK))
-    origin = recording.packets[start][0]
-    places = np.arange(origin, origin + round((seconds + 1) * RATE)) % recording.pcm.size
-    return Call(
-        sent=recording.pcm[places],
-        active=recording.active[np.minimum(places[::TICK] // TICK, recording.active.size - 1)],
-        heard=np.concatenate(heard),
-        records=records,
-        arrivals=sorted(arrivals),
-        packets=count,
-        statistics=engine.statistics,
-    )
-
-
-def profile_of(seed: int, seconds: float, calm: float) -> tuple[NetworkProfile, Stream, float]:
+def profile_of(seed: int, seconds: float) -> tuple[NetworkProfile, Stream, float]:
     """The network of a call, how its sender encodes, and where in the tape it begins (0..1)."""
     rng = np.random.default_rng(seed)
-    profile = random_profile(rng, duration=seconds - calm)
+    profile = random_profile(rng, duration=seconds)
     quiet = NetworkProfile(delay=profile.delay)
-    timeline = tuple(change for change in profile.timeline if change[0] < seconds - calm)
+    timeline = tuple(change for change in profile.timeline if change[0] < seconds)
     stream = STREAMS[0 if rng.random() < 0.1 else int(rng.integers(len(STREAMS)))]
-    return replace(profile, timeline=(*timeline, (seconds - calm, quiet))), stream, float(rng.random())
+    return replace(profile, timeline=(*timeline, (seconds, quiet))), stream, float(rng.random())
 
 
 def run(seed: int, policy: str, folder: Path | None, seconds: float = CALL, calm: float = CALM) -> Result:
     """One call over the network of a seed, and what is wrong with it."""
-    profile, stream, where = profile_of(seed, seconds, calm)
+    profile, stream, where = profile_of(seed, seconds)
     result = Result(seed, policy, stream=str(stream))
     recording = tape(stream, folder)
     try:
-        call = play(recording, int(where * len(recording.packets)), profile, seed, policy, seconds)
+        call = play(recording, int(where * len(recording.packets)), profile, seed, policy, seconds + calm)
     except Exception:
         result.error = traceback.format_exc()
         result.failures.append("exception")
         return result
-    examine(call, result, seconds, profile.delay + stream.frame_ms / 1000 + CODEC_DELAY)
+    examine(call, result, profile.delay + stream.frame_ms / 1000 + CODEC_DELAY)
     return result
 
 
 # What is wrong -------------------------------------------------------------------
 
 
-def examine(call: Call, result: Result, seconds: float, least: float) -> None:
+def examine(call: Call, result: Result, least: float) -> None:
     """Fill in a result; ``least`` is the smallest possible delay, seconds."""
     statistics = call.statistics
     result.lost = 1.0 - len(call.arrivals) / call.packets
@@ -284,7 +123,7 @@ def examine(call: Call, result: Result, seconds: float, least: float) -> None:
         "damaged DRED": statistics.dred_damaged,
         "samples out of range": int(np.sum(~(np.abs(call.heard) <= 1.0))),
     }
-    result.error = ", ".join(f"{count} {name}" for name, count in wrong.items() if count)
+    result.error = ", ".join(f"{count} {name}" for name, count in wrong.items() if count) or call.gave_up
     if result.error:
         result.failures.append("counters")
     worst = -math.inf
@@ -298,11 +137,10 @@ def examine(call: Call, result: Result, seconds: float, least: float) -> None:
     result.excess_at, result.excess = longest_excess(call)
     if result.excess > PATIENCE:
         result.failures.append("delay stays")
-    last = [r for r in call.records if r.time > seconds - 1.0 and r.media and not r.source.is_concealment]
-    if last:
-        delays = [r.time - r.timestamp / RATE + CODEC_DELAY for r in last]
-        result.delay = float(np.median(delays)) - least
-    if not result.delay <= calm_delay(result.policy) + RETURNED and "dtx=True" not in result.stream:
+    spoken = [r for r in call.records if r.media and not r.source.is_concealment][-50:]
+    delays = [r.time - r.timestamp / RATE + CODEC_DELAY for r in spoken]
+    result.delay = float(np.median(delays)) - least if delays else math.inf
+    if result.delay > calm_delay(result.policy) + RETURNED:
         result.failures.append("no return")
 
 
@@ -334,8 +172,7 @@ def dead_air(call: Call) -> list[tuple[float, float]]:
 
 def outage_at(call: Call, begin: float, end: float, least: float) -> float:
     """The longest time without a packet that could be played, seconds, around a time."""
-    limit = MAX_DELAY - least
-    usable = [at for at, delay in call.arrivals if delay <= limit + (least - CODEC_DELAY)]
+    usable = [at for at, delay in call.arrivals if delay <= MAX_DELAY - least]
     times = np.array([0.0, *usable, call.heard.size / RATE])
     gaps = np.diff(times)
     near = (times[1:] >= begin - MAX_DELAY) & (times[:-1] <= end)
@@ -361,12 +198,34 @@ def _levels(pcm: Pcm) -> NDArray[np.float64]:
     return np.asarray(10.0 * np.log10(np.mean(frames**2, axis=1) + 1e-12))
 
 
-@lru_cache(maxsize=None)
+@cache
 def calm_delay(policy: str) -> float:
     """What a policy holds on a network that is always calm, above that of the network, seconds."""
     call = play(tape(Stream(), None), 0, NetworkProfile(delay=0.03), 0, policy, 40.0)
     last = [record.time - record.timestamp / RATE for record in call.records if record.time > 38.0]
     return float(np.median(last)) - 0.03 - 0.02
+
+
+# One disturbance -----------------------------------------------------------------
+
+DISTURBANCES = {
+    f"{1000 * length:.0f} ms {mode}": NetworkProfile(delay=0.03, outages=(Outage(40.0, length, mode),))
+    for length in (0.2, 0.5, 0.9)
+    for mode in OutageMode
+}
+
+
+def comeback(policy: str, profile: NetworkProfile, folder: Path | None) -> float:
+    """Seconds from the end of an outage until the delay is within 60 ms of what it was before."""
+    call = play(tape(Stream(fec=True, dred_ms=1000), folder), 0, profile, 1, policy, 50.0)
+    times = np.array([r.time for r in call.records if r.media and not r.source.is_concealment])
+    delays = np.array(
+        [r.time - r.timestamp / RATE for r in call.records if r.media and not r.source.is_concealment]
+    )
+    outage = profile.outages[0]
+    before = np.median(delays[(times > outage.start - 2.0) & (times < outage.start)])
+    above = times[(times > outage.start) & (delays > before + RETURNED)]
+    return max(0.0, float(above.max(initial=0.0)) - outage.start - outage.length)
 
 
 # Clean networks ------------------------------------------------------------------
@@ -383,43 +242,49 @@ class Clean:
     changed: int
     """Samples added and removed in all."""
     changed_late: int
-    """The same after the first 5 s."""
+    """The same after the first 2 s."""
     difference: float
     """Largest difference from plain decoding after the last change, 0..2."""
+    plcmos_loss: float
+    """Against plain decoding, over the whole call; NaN when not measured."""
 
 
-def clean(policy: str, jitter: float, folder: Path | None, seconds: float = 60.0) -> Clean:
+def clean(
+    policy: str, jitter: float, folder: Path | None, *, seconds: float = 60.0, scored: bool = False
+) -> Clean:
     """A call over a network that loses nothing, beside the same packets decoded as they are."""
     profile = NetworkProfile(delay=0.03, jitter=jitter, jitter_distribution=JitterDistribution.UNIFORM)
     recording = tape(Stream(), folder)
     call = play(recording, 0, profile, 1, policy, seconds)
-    plain = play(recording, 0, NetworkProfile(delay=0.03), 1, "fixed", seconds)
+    decoder = Decoder(complexity=DEEP_PLC_COMPLEXITY)
+    plain = np.concatenate([decoder.decode(payload) for _, _, payload in packets_from(recording, 0, seconds)])
     changes = [(r.time, abs(r.samples - r.media)) for r in call.records if r.samples != r.media]
     settled = max((at for at, _ in changes), default=0.0)
-    kept = [record for record in call.records if record.time > settled]
-    by_time = {record.timestamp: round(record.time * RATE) for record in plain.records}
-    difference = 0.0
-    for record in kept:
-        here, there = round(record.time * RATE), by_time.get(record.timestamp)
-        size = record.samples
-        if there is not None and max(here, there) + size <= call.heard.size:
-            gap = np.abs(call.heard[here : here + size] - plain.heard[there : there + size])
-            difference = max(difference, float(gap.max(initial=0.0)))
-    late = sum(size for at, size in changes if at > 5.0)
-    return Clean(policy, 1000 * jitter, settled, sum(size for _, size in changes), late, difference)
+    played = [(r, round(r.time * RATE)) for r in call.records if r.time + r.samples / RATE <= seconds]
+    difference = max(
+        float(np.abs(call.heard[at : at + r.samples] - plain[r.timestamp : r.timestamp + r.samples]).max())
+        for r, at in played
+        if r.time > settled
+    )
+    loss = math.nan
+    if scored:
+        begin, end = played[0][1], played[-1][1]
+        loss = plcmos(plain[played[0][0].timestamp : played[-1][0].timestamp]) - plcmos(call.heard[begin:end])
+    late = sum(size for at, size in changes if at > SETTLED)
+    return Clean(policy, 1000 * jitter, settled, sum(size for _, size in changes), late, difference, loss)
 
 
 # Command line --------------------------------------------------------------------
 
 
-def replay(seed: int, policy: str, folder: Path | None, output: Path | None) -> Result:
+def replay(seed: int, policy: str, folder: Path | None, calm: float, output: Path | None) -> Result:
     """One call again; writes what was heard, what was sent and the trace."""
-    result = run(seed, policy, folder)
-    profile, stream, where = profile_of(seed, CALL, CALM)
+    result = run(seed, policy, folder, calm=calm)
+    profile, stream, where = profile_of(seed, CALL)
     print(profile)
     if output is not None and "exception" not in result.failures:
         recording = tape(stream, folder)
-        call = play(recording, int(where * len(recording.packets)), profile, seed, policy, CALL)
+        call = play(recording, int(where * len(recording.packets)), profile, seed, policy, CALL + calm)
         output.mkdir(parents=True, exist_ok=True)
         soundfile.write(output / "heard.wav", call.heard, RATE, subtype="PCM_16")
         soundfile.write(output / "sent.wav", call.sent[: call.heard.size], RATE, subtype="PCM_16")
@@ -436,29 +301,35 @@ def main() -> int:
     parser.add_argument("--policy", default="histogram", help="playout policy (default histogram)")
     parser.add_argument("--first-seed", type=int, default=1, help="seed of the first call (default 1)")
     parser.add_argument("--seed", type=int, help="only the call of this seed")
-    parser.add_argument("--speech", type=Path, help="folder of WAV or FLAC clips (default: the sample)")
+    parser.add_argument(
+        "--speech", type=Path, help="folder of WAV or FLAC clips (default: the shipped sample)"
+    )
     parser.add_argument("--output", type=Path, help="folder for the results, or for the call of --seed")
+    parser.add_argument("--calm", type=float, default=CALM, help="calm at the end of a call, s (default 30)")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()
     if args.seed is not None:
-        result = replay(args.seed, args.policy, args.speech, args.output)
+        result = replay(args.seed, args.policy, args.speech, args.calm, args.output)
         print(json.dumps(asdict(result), indent=1))
         return int(bool(result.failures))
     began = time.monotonic()
     for stream in STREAMS:  # before the processes part, so that they share it
         tape(stream, args.speech)
-    calls = math.ceil(args.minutes * 60 / CALL)
+    calls = math.ceil(args.minutes * 60 / (CALL + args.calm))
     seeds = range(args.first_seed, args.first_seed + calls)
     results = []
     with ProcessPoolExecutor(args.jobs) as pool:
-        one = partial(run, policy=args.policy, folder=args.speech)
+        one = partial(run, policy=args.policy, folder=args.speech, calm=args.calm)
         for result in pool.map(one, seeds, chunksize=4):
             results.append(result)
             print(f"\r{len(results)}/{calls}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    speed = calls * CALL / (time.monotonic() - began)
-    tests = [clean(args.policy, jitter, args.speech) for jitter in (0.0, 0.0025, 0.005)]
-    failed = report(results, tests, speed)
+    simulated = calls * (CALL + args.calm)
+    print(f"{simulated / 60:.0f} minutes, {simulated / (time.monotonic() - began):.0f} times real time")
+    scored = find_spec("speechmos") is not None
+    tests = [clean(args.policy, jitter, args.speech, scored=scored) for jitter in (0.0, 0.0025, 0.005)]
+    backs = {name: comeback(args.policy, profile, args.speech) for name, profile in DISTURBANCES.items()}
+    failed = report(results, tests, backs)
     if args.output:
         args.output.mkdir(parents=True, exist_ok=True)
         rows = [asdict(result) for result in results]
@@ -466,9 +337,8 @@ def main() -> int:
     return int(failed)
 
 
-def report(results: list[Result], tests: list[Clean], speed: float) -> bool:
+def report(results: list[Result], tests: list[Clean], backs: dict[str, float]) -> bool:
     """Print what was found; True when a check failed."""
-    print(f"{len(results) * CALL / 60:.0f} minutes, {speed:.0f} times as fast as real time")
     for name in ("exception", "counters", "dead air", "delay stays", "no return"):
         print(f"{name:12s} {sum(name in result.failures for result in results)} calls")
     print("\ndead air, most beyond its outage:")
@@ -485,14 +355,16 @@ def report(results: list[Result], tests: list[Clean], speed: float) -> bool:
         print(f"  --seed {result.seed}: {1000 * result.delay:.0f} ms")
     for result in [r for r in results if r.error][:5]:
         print(f"\n--seed {result.seed}\n{result.error}")
+    print("\ndelay back (within 60 ms) after an outage on a calm network:")
+    print("  " + ", ".join(f"{name}: {seconds:.1f} s" for name, seconds in backs.items()))
     print("\nclean network:")
     for test in tests:
         print(
             f"  {test.policy}, jitter +-{test.jitter_ms:.1f} ms: {test.changed} samples added or removed, "
-            f"{test.changed_late} after 5 s, the last at {test.settled:.2f} s; "
-            f"difference from plain decoding {test.difference:.1e}"
+            f"{test.changed_late} after {SETTLED:.0f} s, the last at {test.settled:.2f} s; "
+            f"from then on {test.difference:.1e} from plain decoding; PLCMOS loss {test.plcmos_loss:+.3f}"
         )
-    return any(result.failures for result in results) or any(test.changed_late for test in tests)
+    return any(result.failures for result in results) or any(t.changed_late or t.difference for t in tests)
 
 
 if __name__ == "__main__":
