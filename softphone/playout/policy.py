@@ -108,9 +108,9 @@ class Effort(IntEnum):
     PAUSES = 0
     """Pauses only: nobody hears it."""
     SPEECH = 1
-    """Speech too, one period in every other frame, where the waveform repeats itself."""
+    """Speech too, by up to 12 %, where the waveform repeats itself."""
     URGENT = 2
-    """Speech in every frame, and where it repeats itself but roughly: may be heard."""
+    """Speech by up to 20 %, and where it repeats itself but roughly: may be heard."""
 
 
 class Decision(NamedTuple):
