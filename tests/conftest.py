@@ -7,9 +7,18 @@ import pytest
 _HERE = Path(__file__).parent
 _REAL_TIME = (
     "audio/test_sound_card.py",
+    "benchmarks/test_neteq_live.py",
     "calls",
     "cli/test_demo.py",
+    "cli/test_join_command.py",
+    "cli/test_room_command.py",
+    "conference",
+    "janus",
+    "nat",
+    "page",
+    "rooms",
     "webrtc",
+    "whip",
 )
 _REPEATS = 2
 
