@@ -1,17 +1,14 @@
 """Real Janus servers for the tests of this folder."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from janus_listeners import SECRET, MakeEngine, MakeRoom
 
 from softphone.rooms.janus import JanusEngine, JanusRoom, JanusTicket
 from softphone.webrtc import Capabilities, LocalAudio, Peer, PeerConfig
 from tests.support.janus_server import JanusProcess, missing_for_janus
-
-SECRET = "a secret of the tests"
-MakeRoom = Callable[..., JanusRoom]
-MakeEngine = Callable[..., JanusEngine]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conftest import SECRET
+from janus_listeners import SECRET
 
 from softphone.conference.events import LocalTrouble, PairConnected
 from tests.conference.rooms import Phone, Rooms, heard_share, until
@@ -30,12 +30,12 @@ async def serve(rooms: Rooms, *servers: JanusProcess) -> None:
 
 async def talk(rooms: Rooms, **settings: object) -> list[Phone]:
     """Three phones that all speak for a while and hear each other."""
-    starts = {"Alice": 0.0, "Bob": 3.0, "Carol": 6.0}
+    names = ("Alice", "Bob", "Carol")
     phones = [
-        await rooms.speaker(name, start, 2.5, addresses=None, **settings) for name, start in starts.items()
+        await rooms.speaker(name, turn=turn, addresses=None, **settings) for turn, name in enumerate(names)
     ]
     await until(lambda: all(phone.connected(2) for phone in phones), what="connections")
-    await asyncio.sleep(6.0)
+    await asyncio.sleep(7.0)
     return phones
 
 
@@ -58,8 +58,8 @@ async def test_another_passphrase_is_silence_and_a_message(
     rooms: Rooms, two_servers: tuple[JanusProcess, JanusProcess]
 ) -> None:
     await serve(rooms, two_servers[0])
-    alice = await rooms.speaker("Alice", 0.0, 2.5, addresses=None, passphrase=PASSPHRASE)
-    bob = await rooms.speaker("Bob", 3.0, 2.5, addresses=None, passphrase="incorrect donkey")
+    alice = await rooms.speaker("Alice", turn=0, addresses=None, passphrase=PASSPHRASE)
+    bob = await rooms.speaker("Bob", turn=1, addresses=None, passphrase="incorrect donkey")
     await until(lambda: alice.told(LocalTrouble) and bob.told(LocalTrouble), what="a message")
     assert "another passphrase" in alice.told(LocalTrouble)[0].message
     await asyncio.sleep(1.0)
@@ -73,8 +73,8 @@ async def test_a_media_server_that_restarts_interrupts_and_does_not_end_a_room(r
         pytest.skip(missing)
     with JanusProcess() as server:
         await rooms.serve(engine="janus", engine_options={"urls": server.url, "secret": SECRET})
-        alice = await rooms.speaker("Alice", 0.0, 2.5, addresses=None)
-        bob = await rooms.speaker("Bob", 3.0, 2.5, addresses=None)
+        alice = await rooms.speaker("Alice", turn=0, addresses=None)
+        bob = await rooms.speaker("Bob", turn=1, addresses=None)
         await until(lambda: alice.connected(1) and bob.connected(1), what="connections")
         server.stop()
         await asyncio.sleep(0.5)

@@ -4,8 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from conftest import MakeEngine, MakeRoom
-from listeners import Listener, warm_up
+from janus_listeners import SECRET, Listener, MakeEngine, MakeRoom, warm_up
 
 from softphone.errors import ConfigError
 from softphone.opus import DredState
@@ -196,7 +195,7 @@ async def test_a_room_ends_with_its_last_participant(
 
 async def test_a_server_that_restarts_is_used_again() -> None:
     with JanusProcess() as server:
-        engine = load_engine("janus", {"urls": server.url, "secret": "a secret of the tests"})
+        engine = load_engine("janus", {"urls": server.url, "secret": SECRET})
         try:
             connection = await engine.join(Seat("nine", "alice"))
             server.stop()
@@ -211,7 +210,7 @@ async def test_a_server_that_restarts_is_used_again() -> None:
 @pytest.mark.parametrize("reclaim", [0, 10])
 async def test_a_lost_connection_is_told_or_replaced(make_room: MakeRoom, reclaim: int) -> None:
     with JanusProcess(reclaim=reclaim) as server:
-        engine = load_engine("janus", {"urls": server.url, "secret": "a secret of the tests"})
+        engine = load_engine("janus", {"urls": server.url, "secret": SECRET})
         assert isinstance(engine, JanusEngine)
         try:
             alice, bob = await entered(make_room, engine, "ten", "alice", "bob")
@@ -239,10 +238,10 @@ async def test_a_lost_connection_is_told_or_replaced(make_room: MakeRoom, reclai
     [
         {},
         {"urls": "ws://127.0.0.1:1", "secret": "short"},
-        {"urls": "http://127.0.0.1:1", "secret": "a secret of the tests"},
-        {"urls": "ws://a,ws://b", "client-urls": "wss://a", "secret": "a secret of the tests"},
-        {"urls": "ws://a", "secret": "a secret of the tests", "colour": "red"},
-        {"urls": "ws://a", "secret": "a secret of the tests", "max-participants": "many"},
+        {"urls": "http://127.0.0.1:1", "secret": SECRET},
+        {"urls": "ws://a,ws://b", "client-urls": "wss://a", "secret": SECRET},
+        {"urls": "ws://a", "secret": SECRET, "colour": "red"},
+        {"urls": "ws://a", "secret": SECRET, "max-participants": "many"},
     ],
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, str]) -> None:
@@ -251,7 +250,7 @@ def test_options_that_cannot_work_are_refused(options: dict[str, str]) -> None:
 
 
 async def test_a_server_that_is_not_there_is_an_error_of_the_engine() -> None:
-    engine = load_engine("janus", {"urls": "ws://127.0.0.1:9", "secret": "a secret of the tests"})
+    engine = load_engine("janus", {"urls": "ws://127.0.0.1:9", "secret": SECRET})
     with pytest.raises(EngineError):
         await engine.start()
     await engine.stop()

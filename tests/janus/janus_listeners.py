@@ -1,14 +1,19 @@
 """A participant that writes down what it hears."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softphone.rooms.janus import JanusRoom, participant_of
+from softphone.rooms.janus import JanusEngine, JanusRoom, participant_of
 from softphone.rtp.packet import RtpPacket, RtpPayload
 from softphone.webrtc import Peer
 from tests.support.webrtc_calls import until
 
-__all__ = ["Listener", "warm_up"]
+__all__ = ["SECRET", "Listener", "MakeEngine", "MakeRoom", "warm_up"]
+
+SECRET = "a secret of the tests"
+MakeRoom = Callable[..., JanusRoom]
+MakeEngine = Callable[..., JanusEngine]
 
 _FILLER = b"\xf8 not speech"
 
