@@ -17,7 +17,7 @@ export function setAttribute(node, name, value) {
 }
 
 export function show(node, visible) {
-  if (node.hidden === visible) node.hidden = !visible;
+  node.toggleAttribute("hidden", !visible); // SVG has no property for it
 }
 
 /** Give the fixed parts of the page their texts. */
@@ -30,8 +30,11 @@ export function fillStrings(root) {
 
 /** A bar of `length` from 0 to 1. */
 export function setLevel(meter, length) {
-  meter.style.setProperty("--level", length.toFixed(2));
-  if (meter.hasAttribute("aria-valuenow")) setAttribute(meter, "aria-valuenow", Math.round(10 * length) * 10);
+  const percent = 5 * Math.round(20 * length);
+  if (meter.dataset.level === String(percent)) return; // drawing takes more than looking
+  meter.dataset.level = percent;
+  meter.style.setProperty("--level", percent / 100);
+  if (meter.hasAttribute("aria-valuenow")) meter.setAttribute("aria-valuenow", percent);
 }
 
 /** Show `options` of { id, label } in a select, keeping the nodes when nothing changed. */

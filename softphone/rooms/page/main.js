@@ -10,7 +10,7 @@ import { Playback } from "./playback.js";
 import { RoomView } from "./room-view.js";
 import { Session } from "./session.js";
 import { keepPlace, place, prefer, preferences, wasReloaded } from "./storage.js";
-import { strings } from "./strings.js";
+import { sentence, strings } from "./strings.js";
 import { isSupported } from "./support.js";
 import { showEnd, showWait } from "./view.js";
 
@@ -175,14 +175,14 @@ class Page {
       return;
     }
     if (code === "bad-name") {
-      this.#showForm({ nameProblem: strings.join.badName(message) });
+      this.#showForm({ nameProblem: sentence(message) || strings.join.badName });
       return;
     }
     this.#microphone.close();
     const known = code in strings.ended ? code : "other";
     const own = ["left", "unauthorized", "token-expired", "wrong-room"].includes(known);
     const again = { again: LATER.has(known) ? strings.ended.retry : strings.ended.again, onAgain: () => this.#showForm() };
-    showEnd({ code: known, message: own ? "" : message }, LATER.has(known) || BACK.has(known) ? again : {});
+    showEnd({ code: known, message: own ? "" : sentence(message) }, LATER.has(known) || BACK.has(known) ? again : {});
   }
 }
 

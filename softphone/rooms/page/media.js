@@ -95,7 +95,11 @@ export class Microphone extends EventTarget {
   #silentTrack() {
     if (this.#silence === null) {
       const context = new AudioContext();
-      this.#silence = { context, track: context.createMediaStreamDestination().stream.getAudioTracks()[0] };
+      const destination = context.createMediaStreamDestination();
+      const nothing = new ConstantSourceNode(context, { offset: 0 });
+      nothing.connect(destination);
+      nothing.start();
+      this.#silence = { context, track: destination.stream.getAudioTracks()[0] };
     }
     return this.#silence.track;
   }

@@ -119,8 +119,6 @@ export class Peer extends EventTarget {
     this.#session = newSession();
     this.#round = 0;
     this.#make();
-    this.connection.addTransceiver(this.#context.track, { direction: "sendrecv" });
-    this.#prepare();
     await this.#offer();
   }
 
@@ -170,12 +168,6 @@ export class Peer extends EventTarget {
     const { connection } = this;
     this.#round = round;
     await connection.setRemoteDescription({ type: "offer", sdp });
-    if (fresh) {
-      const [transceiver] = connection.getTransceivers();
-      transceiver.direction = "sendrecv";
-      await transceiver.sender.replaceTrack(this.#context.track);
-      this.#prepare();
-    }
     await connection.setLocalDescription();
     const answer = connection.localDescription.sdp;
     this.#rounds.set(ufragOf(answer), round);
@@ -237,11 +229,10 @@ export class Peer extends EventTarget {
     };
     connection.ontrack = ({ track }) => this.dispatchEvent(new CustomEvent("track", { detail: track }));
     connection.onconnectionstatechange = () => this.#onConnectionState(connection.connectionState);
-  }
-
-  #prepare() {
+    // Before there is an offer, in both roles: encryption must be in place from the first packet on.
+    const { track, encryption } = this.#context;
+    connection.addTrack(track);
     const transceiver = this.#transceiver;
-    const { encryption } = this.#context;
     preferVoice(transceiver, { red: this.#red && !encryption });
     this.receiver = transceiver.receiver;
     encryption?.apply(transceiver, this.#id);

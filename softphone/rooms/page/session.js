@@ -154,9 +154,9 @@ export class Session extends EventTarget {
     clearTimeout(this.#settling);
     if (this.room.missing.size > 0) this.#settling = setTimeout(() => this.#settle(), 1000 * message.settle_seconds);
     this.#enter("joined");
-    // The server answers with what it knows of us: a moderator may have muted us meanwhile.
-    if (resumed) this.#update({ recording: false, ...this.#unsent });
-    else if (this.#microphone.muted) this.#update({ muted: true });
+    // The server answers with all it knows of us. Only what it can't know is told to one who comes
+    // back: a moderator may have turned the microphone off meanwhile.
+    this.#update(resumed ? { recording: false, ...this.#unsent } : { muted: this.#microphone.muted });
     this.#unsent = {};
   }
 

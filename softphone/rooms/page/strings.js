@@ -11,7 +11,7 @@ export const strings = {
     roomHint: "Letters a-z, digits and hyphens.",
     badRoom: "A room's name has letters a-z, digits and hyphens, and begins with a letter or a digit.",
     name: "Your name",
-    badName: (message) => message || "This name can't be used. Please choose another one.",
+    badName: "This name can't be used. Please choose another one.",
     muted: "Join with the microphone off",
     more: "Encryption",
     passphrase: "Passphrase of the room",
@@ -173,7 +173,7 @@ export const strings = {
     "lobby-on": () => "Newcomers wait to be let in.",
     "lobby-off": () => "Newcomers come in without waiting.",
     "muted-by": ({ name }) => `${name || "A moderator"} turned your microphone off.`,
-    refused: ({ code, message }) => message || (code === "rate-limit" ? "That was too fast. Please wait a moment." : "This is not allowed."),
+    refused: ({ code, message }) => sentence(message) || (code === "rate-limit" ? "That was too fast. Please wait a moment." : "This is not allowed."),
     failing: ({ name }) => `${name} has another passphrase, or none. You can't hear each other.`,
     handUp: () => "Your hand is raised.",
     handDown: () => "Your hand is down.",
@@ -181,6 +181,12 @@ export const strings = {
     unmuted: () => "Your microphone is on.",
   },
 };
+
+/** What the server says, as a sentence of its own. */
+export function sentence(text) {
+  if (text === "") return "";
+  return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
 
 /** The text at a path such as "join.name". */
 export function textAt(path) {
