@@ -322,6 +322,8 @@ def main() -> int:
         one = partial(run, policy=args.policy, folder=args.speech, calm=args.calm)
         for result in pool.map(one, seeds, chunksize=4):
             results.append(result)
+            if result.failures:
+                print(f"--seed {result.seed}: {', '.join(result.failures)}", flush=True)
             print(f"\r{len(results)}/{calls}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     simulated = calls * (CALL + args.calm)
