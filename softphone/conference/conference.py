@@ -33,11 +33,11 @@ from softphone.conference.events import (
     SpeakerChanged,
 )
 from softphone.conference.levels import ActiveSpeaker
-from softphone.conference.media import RoomMedia, Surroundings, media_engines
+from softphone.conference.media import RoomMedia, Surroundings, make_media
 from softphone.conference.requests import RoomRequests
 from softphone.conference.roster import Roster
 from softphone.conference.statistics import ConferenceStatistics
-from softphone.errors import ConfigError, LocalError, RemoteProtocolError
+from softphone.errors import LocalError, RemoteProtocolError
 from softphone.rooms.client import ConnectionLost, Over, RoomClient, RoomEvent
 from softphone.rooms.link import RoomLink
 from softphone.rooms.replies import IceServers, Joined, Waiting
@@ -92,6 +92,8 @@ class Conference:
         self._speaker = ActiveSpeaker()
         self._equipment: Equipment | None = None
         self._media: RoomMedia | None = None
+        self._last_statistics: ConferenceStatistics | None = None
+        self._last_webrtc: Mapping[str, Mapping[str, dict[str, Any]]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._run_task: asyncio.Task[None] | None = None
 
@@ -120,7 +122,9 @@ class Conference:
         self._client.send(Update(muted=muted))
 
     def statistics(self) -> ConferenceStatistics:
-        """A snapshot; cheap enough for several a second."""
+        """A snapshot, cheap enough for several a second; when we are out, the last one."""
+        if self._last_statistics is not None:
+            return self._last_statistics
         if self._equipment is None or self._media is None:
             return ConferenceStatistics(muted=self.muted)
         microphone, media = self._equipment.microphone, self._media
@@ -140,7 +144,9 @@ class Conference:
         )
 
     def webrtc_statistics(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
-        """W3C webrtc-stats by identifier, by id of the participant."""
+        """W3C webrtc-stats by identifier, by id of the participant; when we are out, the last ones."""
+        if self._last_webrtc is not None:
+            return self._last_webrtc
         return self._media.webrtc_statistics() if self._media is not None else {}
 
     # -- what to do
@@ -199,6 +205,8 @@ class Conference:
         try:
             over = await self._verdict
         finally:
+            self._last_webrtc = self.webrtc_statistics()
+            self._last_statistics = self.statistics()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -265,33 +273,27 @@ class Conference:
             if self._media is not None:
                 self._spawn(_bounded(self._media.close(), "the media connections"))
             self._media = self._make_media(joined, equipment)
-        if self._began is None:
+        first = self._began is None
+        if first:
             self._began = time.monotonic()
             self._spawn(self._start_audio(equipment))
-        recording = self.config.record is not None
-        if equipment.microphone.muted or recording:
-            self._client.send(Update(muted=equipment.microphone.muted, recording=recording))
+        muted, recording = equipment.microphone.muted, self.config.record is not None
+        # What was changed while we were away, the room does not know.
+        if muted or recording or not first:
+            self._client.send(Update(muted=muted, recording=recording))
         self._dispatch(news)
 
     def _make_media(self, joined: Joined, equipment: Equipment) -> RoomMedia:
-        try:
-            make = media_engines.load(joined.engine)
-        except ConfigError as error:
-            raise RemoteProtocolError(
-                f"this room needs the media engine {joined.engine!r}, which this softphone does not have"
-            ) from error
-        return make(
-            joined,
-            Surroundings(
-                config=self.config,
-                microphone=equipment.microphone,
-                loudspeaker=equipment.loudspeaker,
-                recorder=equipment.recorder,
-                send=self._client.send,
-                emit=self._emit,
-                on_peer=self._on_peer,
-            ),
+        around = Surroundings(
+            config=self.config,
+            microphone=equipment.microphone,
+            loudspeaker=equipment.loudspeaker,
+            recorder=equipment.recorder,
+            send=self._client.send,
+            emit=self._emit,
+            on_peer=self._on_peer,
         )
+        return make_media(joined, around)
 
     def _dispatch(self, news: list[Event]) -> None:
         media = self._media

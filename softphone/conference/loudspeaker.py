@@ -1,6 +1,7 @@
 """All voices in one loudspeaker."""
 
 import asyncio
+import logging
 import time
 from typing import Final
 
@@ -11,6 +12,8 @@ from softphone.playout.delay import WindowMinimum
 from softphone.recording.recorder import Recorder
 
 __all__ = ["Loudspeaker"]
+
+_LOG = logging.getLogger(__name__)
 
 _LEAD_WINDOW: Final = 2.0
 """Seconds over which the latency of the device is looked for."""
@@ -55,7 +58,13 @@ class Loudspeaker:
         mixer = self._mixer
         mixer.begin(samples)
         for voice in self._voices:
-            pcm = voice.render(samples, needed)
+            try:
+                pcm = voice.render(samples, needed)
+            except Exception:
+                # One voice that can't be played must not silence the others.
+                _LOG.exception("a voice can't be played any more")
+                self.remove(voice)
+                continue
             if pcm is not None:
                 mixer.add(voice.channel, pcm)
         mix = mixer.finish()

@@ -10,6 +10,7 @@ from softphone.conference.events import ConferenceEvent
 from softphone.conference.loudspeaker import Loudspeaker
 from softphone.conference.microphone import Microphone
 from softphone.conference.statistics import ParticipantStatistics
+from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.recording import Recorder
 from softphone.registry import Registry
 from softphone.rooms.replies import Joined
@@ -17,7 +18,7 @@ from softphone.rooms.requests import Signal
 from softphone.rooms.values import IceServerInfo, ParticipantInfo
 from softphone.webrtc import Peer
 
-__all__ = ["RoomMedia", "RoomMediaFactory", "Surroundings", "media_engines"]
+__all__ = ["RoomMedia", "RoomMediaFactory", "Surroundings", "make_media", "media_engines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,18 @@ media_engines: Registry[RoomMediaFactory] = Registry(
     {"mesh": "softphone.conference.mesh:Mesh", "janus": "softphone.conference.janus:JanusMedia"},
 )
 """Engines by the name that the room server gives; third parties declare ``softphone.media_engines``."""
+
+
+def make_media(joined: Joined, around: Surroundings) -> RoomMedia:
+    """The media of the room that let us in.
+
+    Raises :class:`RemoteProtocolError` for an engine that is not installed here, and when what
+    the server said is of no use.
+    """
+    try:
+        factory = media_engines.load(joined.engine)
+    except ConfigError as error:
+        raise RemoteProtocolError(
+            f"this room needs the media engine {joined.engine!r}, which this softphone does not have"
+        ) from error
+    return factory(joined, around)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from softphone.audio.stream import AudioSource, Pcm
 from softphone.conference.levels import SILENCE, LevelMeter
 from softphone.conference.worst_peer import WorstPeer
-from softphone.errors import RemoteProtocolError
+from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.recording.recorder import Recorder
 from softphone.rtp.packet import RtpPayload
 from softphone.rtp.red import RedBlock, pack_red, unpack_red
@@ -127,7 +127,9 @@ class Microphone:
                 version = versions.get(types)
                 if version is None:
                     version = versions[types] = readdressed(payload, config, *types)
-                listener.sender.send(version)
+                # While a connection is negotiated anew, its payload types may be others for a moment.
+                with contextlib.suppress(ConfigError):
+                    listener.sender.send(version)
 
 
 def readdressed(

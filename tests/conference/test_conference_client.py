@@ -19,7 +19,6 @@ from softphone.rooms.link import RoomLink
 from softphone.rooms.replies import Joined, LobbyJoined, PeerJoined, PeerLeft, Said, Waiting
 from softphone.rooms.requests import Admit, EndRoom, Remove, RoomUpdate, Say
 from softphone.rooms.returning import DELAYS, LATER, Backoff, Ending, Return
-from softphone.rooms.room import RoomConfig
 from softphone.rooms.server import RoomServer
 from softphone.rooms.trust import ServerTrust
 from softphone.rooms.values import Leaving
@@ -143,7 +142,7 @@ async def test_the_removed_stay_out(stack: AsyncExitStack) -> None:
 
 
 async def test_who_is_not_let_in_hears_why(stack: AsyncExitStack) -> None:
-    server = await serve(stack, access=Access.SECRET, room=RoomConfig(max_participants=1))
+    server = await serve(stack, access=Access.SECRET, max_participants=1)
     with pytest.raises(CallRefusedError) as refused:
         await enter(stack, server, "Mallory", token="guess")
     assert refused.value.code == "unauthorized"

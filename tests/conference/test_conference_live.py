@@ -1,6 +1,7 @@
 """Softphones in a room: real server, ICE, DTLS-SRTP, codec, playout and mixer."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ from softphone.conference.events import (
     SignalingRestored,
     SpeakerChanged,
 )
-from softphone.errors import ConfigError
+from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.recording import read_manifest, read_opus_track, read_pcm
 from softphone.rooms.values import Leaving, RoomRole
 from softphone.signaling.errors import CallRefusedError
+from softphone.webrtc import Peer
 
 
 async def three(rooms: Rooms) -> list[Phone]:
@@ -165,8 +167,15 @@ def total_packets(phone: Phone) -> int:
     )
 
 
+async def test_an_engine_that_is_not_installed_is_named(rooms: Rooms) -> None:
+    server = await rooms.serve()
+    server.hub.config = replace(server.hub.config, engine="telepathy")
+    with pytest.raises(RemoteProtocolError, match="'telepathy'"):
+        await rooms.join("Alice")
+
+
 async def test_a_connection_that_ends_is_made_anew(rooms: Rooms) -> None:
-    peers = []
+    peers: list[Peer] = []
     await rooms.serve()
     alice = await rooms.join("Alice", on_peer=peers.append)
     bob = await rooms.join("Bob")
@@ -183,7 +192,7 @@ async def test_whoever_loses_the_server_for_a_moment_is_away_and_back(rooms: Roo
     http = bob.conference._client._http
     assert http is not None
     assert http.connector is not None
-    for transports in list(http.connector._acquired):  # type: ignore[attr-defined]
+    for transports in list(http.connector._acquired):
         transports.abort()
     await until(lambda: bob.told(SignalingRestored), what="the way back")
     changes = [(event.before.away, event.person.away) for event in alice.told(ParticipantChanged)]

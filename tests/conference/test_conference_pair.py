@@ -165,7 +165,7 @@ def test_later_rounds_are_answered_and_the_same_one_gets_the_same_answer(
 def test_a_dead_path_is_repaired_by_the_offerer() -> None:
     one = connected_offerer()
     one.on_state(ConnectionState.RECONNECTING, 5.0)
-    assert one.state is PairState.RESTARTING
+    assert str(one.state) == "restarting"
     assert one.on_restart_needed(5.3) == [Restart("s1")]
     (sent,) = one.on_offer(Restart("s1"), SDP, 5.4)
     assert isinstance(sent, Send)
@@ -173,7 +173,7 @@ def test_a_dead_path_is_repaired_by_the_offerer() -> None:
     assert one.on_signal(signal(SignalKind.ANSWER, number=1), 5.5) == [], "of the round before"
     assert one.on_signal(signal(SignalKind.ANSWER, number=2), 5.5) == [Accept(SDP)]
     one.on_state(ConnectionState.CONNECTED, 5.6)
-    assert one.state is PairState.CONNECTED
+    assert str(one.state) == "connected"
     assert one.next_poll is None
 
 
