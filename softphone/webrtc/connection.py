@@ -83,8 +83,7 @@ class AudioConnection:
 
     def add_candidate(self, generation: IceConnection, candidate: str) -> None:
         """Add a candidate of the peer that was checked before."""
-        # Names of the local network (mDNS) take seconds to resolve.
-        self._spawn(generation.add_remote_candidate(Candidate.from_sdp(candidate)))
+        self._spawn(_add_candidate(generation, candidate))
 
     async def close(self) -> None:
         """Say goodbye and free everything. Idempotent."""
@@ -157,3 +156,11 @@ class AudioConnection:
         if not task.cancelled() and task.exception() is not None:
             logger.error("a part of the connection failed", exc_info=task.exception())
             self._enter(ConnectionState.FAILED)
+
+
+async def _add_candidate(generation: IceConnection, candidate: str) -> None:
+    """Names of the local network (mDNS) take seconds to resolve, and may not be."""
+    try:
+        await generation.add_remote_candidate(Candidate.from_sdp(candidate))
+    except (OSError, ValueError) as error:
+        logger.info("a candidate of the peer is of no use: %s", error)

@@ -275,7 +275,7 @@ class IceConnection(aioice.Connection):
                 yield self._ask_stun(sock, server)
 
     async def _ask_stun(self, sock: IceSocket, server: IceServer) -> bool:
-        with self._recorded():
+        with self._recorded(server):
             candidate = await reflexive_candidate(sock, server)
             if candidate.host != sock.local_candidate.host:
                 self._add_local(candidate)
@@ -285,7 +285,7 @@ class IceConnection(aioice.Connection):
         """True when there is a relayed candidate."""
         if len(self._protocols) >= _MAX_SOCKETS:
             return False
-        with self._recorded():
+        with self._recorded(server):
             sock = await relayed_socket(self, self.traffic, server, hide=self.config.relay_only)
             sock.on_media = self._on_media
             self._protocols.append(sock)
@@ -297,12 +297,16 @@ class IceConnection(aioice.Connection):
         return False
 
     @contextlib.contextmanager
-    def _recorded(self) -> Iterator[None]:
+    def _recorded(self, server: IceServer) -> Iterator[None]:
+        """A server that fails, however it does, is noted and no more."""
         try:
             yield
         except ServerFailureError as error:
             logger.warning("%s", error.failure)
             self.failures.append(error.failure)
+        except Exception:
+            logger.exception("asking %s failed", server.url)
+            self.failures.append(ServerFailure(server.url, "sent something of no use"))
 
     def _on_media(self, addr: tuple[str, int], protocol: StunProtocol) -> None:
         """Where media comes from that we send ours elsewhere than to, ask whether it is the peer.

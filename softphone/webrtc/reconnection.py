@@ -148,23 +148,23 @@ class PathKeeper:
                     dead_since, told = now, False
                     next_restart = min(next_restart, now + self.config.restart_after + polite_delay)
                     logger.info("the path to the peer is dead")
-                    self._on_dead()
+                    self._tell(self._on_dead)
                 if not told and now - dead_since >= self.config.session_after:
                     told = True
-                    self._on_session_needed()
+                    self._tell(self._on_session_needed)
                 if now - dead_since >= self.config.give_up:
-                    self._on_lost()
+                    self._tell(self._on_lost)
                     return
             elif state is PathState.GOOD:
                 if dead_since is not None:
                     logger.info("the path was repaired after %.1f s", now - dead_since)
                     dead_since = None
-                    self._on_repaired()
+                    self._tell(self._on_repaired)
                 next_restart, interval = math.inf, self.config.restart_interval
                 self._pair = self._selected
             if now >= next_restart:
                 next_restart, interval = now + interval, 2 * interval
-                self._on_restart()
+                self._tell(self._on_restart)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, watch.next_poll - time.monotonic())):
@@ -201,6 +201,13 @@ class PathKeeper:
             self._roamed_at = now
             self._roaming = self._help(self._ice.current.roam(moved=moved))
         return moved
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        """An owner that fails must not leave the path alone."""
+        try:
+            callback()
+        except Exception:
+            logger.exception("a callback of the reconnection failed")
 
     def _help(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)

@@ -76,6 +76,11 @@ async def test_a_dead_path_is_told_and_repaired_by_a_restart(pair: Pair) -> None
     states: list[tuple[float, ConnectionState]] = []
     callee.on_state = lambda state: states.append((time.monotonic(), state))
     restarts: list[asyncio.Task[None]] = []
+
+    def broken() -> None:
+        raise RuntimeError("bug in the application")
+
+    callee.on_restart_needed = broken
     caller.on_restart_needed = lambda: restarts.append(asyncio.create_task(restart(caller, callee)))
     talks = [Talk(caller, callee), Talk(callee, caller)]
     await asyncio.sleep(0.5)
