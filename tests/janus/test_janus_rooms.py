@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from janus_listeners import SECRET, Listener, MakeEngine, MakeRoom, warm_up
@@ -247,6 +248,13 @@ async def test_a_lost_connection_is_told_or_replaced(make_room: MakeRoom, reclai
 def test_options_that_cannot_work_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         load_engine("janus", options)
+
+
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET + "\n", encoding="utf-8")
+    load_engine("janus", {"urls": "ws://a", "secret-file": str(tmp_path / "secret")})
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_engine("janus", {"urls": "ws://a", "secret-file": str(tmp_path / "nothing")})
 
 
 async def test_a_server_that_is_not_there_is_an_error_of_the_engine() -> None:

@@ -11,6 +11,8 @@ Options (all text):
 ``max-participants``      most participants of a room, default 100
 ``plain-cascade``         ``yes``: servers older than Janus 1.3.0 may send each other unencrypted RTP
 ========================  ========================================================================
+
+``secret``, ``admin-key`` and ``auth-secret`` can be read from files: ``secret-file=PATH`` and so on.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 from yarl import URL
@@ -35,8 +38,9 @@ __all__ = ["JanusEngine"]
 
 logger = logging.getLogger(__name__)
 
+_SECRETS = ("secret", "admin-key", "auth-secret")
 _OPTIONS = frozenset(
-    ("urls", "client-urls", "secret", "admin-key", "auth-secret", "max-participants", "plain-cascade")
+    ("urls", "client-urls", "max-participants", "plain-cascade", *_SECRETS, *(f"{s}-file" for s in _SECRETS))
 )
 
 
@@ -50,6 +54,7 @@ class JanusEngine(RoomEngine):
             raise ConfigError(
                 f"the Janus engine has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(_OPTIONS))}"
             )
+        options = _with_files(options)
         self.max_participants = _number(options.get("max-participants", "100"))
         self._plain = options.get("plain-cascade", "no") == "yes"
         self._office = TicketOffice(options.get("secret", ""))
@@ -153,6 +158,19 @@ class JanusEngine(RoomEngine):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _with_files(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, with the secrets that are kept in files."""
+    read = dict(options)
+    for name in _SECRETS:
+        path = options.get(f"{name}-file")
+        if path is not None:
+            try:
+                read[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"{path}, which should hold {name!r}, can't be read: {error}") from error
+    return read
 
 
 def _settings(options: Mapping[str, str]) -> list[ServerSettings]:
