@@ -163,7 +163,7 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
         "--page",
         type=Path,
         metavar="FILE.md",
-        help="the report; pictures go beside it (default DIR/results.md)",
+        help="the report; text above its mark is kept (default DIR/results.md)",
     )
 
 

@@ -23,7 +23,9 @@ RATE = 16_000
 
 _WINDOW, _HOP = 0.4, 0.1
 _EARLIER, _LATER = 0.05, 1.0
-"""Seconds around the undelayed place in which a window is looked for."""
+"""Seconds around the places between no delay and the largest of the network in which a window
+is looked for."""
+_LARGEST = 4.0
 _QUIET_SHARE = 40.0
 """The quietest windows, in percent, are not looked for."""
 _MIN_CORRELATION = 0.6
@@ -70,8 +72,9 @@ def narrow(pcm: Signal) -> Signal:
     return np.asarray(soxr.resample(pcm, SAMPLE_RATE, RATE, "HQ"), np.float32)
 
 
-def delay_track(reference: Reference, recording: Recording) -> DelayTrack:
+def delay_track(reference: Reference, schedule: Schedule, recording: Recording) -> DelayTrack:
     """Find 0.4 s of the reference every 0.1 s; what correlates below 0.6 is left out."""
+    reach = min(_LARGEST, schedule.trace.quantile(1.0) or 0.0) + _EARLIER + _LATER
     said, heard = narrow(reference.pcm), narrow(recording.pcm)
     length, hop = round(_WINDOW * RATE), round(_HOP * RATE)
     energy = np.cumsum(np.concatenate(([0.0], said.astype(np.float64) ** 2)))
@@ -82,7 +85,7 @@ def delay_track(reference: Reference, recording: Recording) -> DelayTrack:
     found = []
     for start, place in zip(starts.tolist(), nominal.tolist(), strict=True):
         low = max(0, round(place - _EARLIER * RATE))
-        window = heard[low : low + length + round((_EARLIER + _LATER) * RATE)]
+        window = heard[low : low + length + round(reach * RATE)]
         if window.size > length:
             correlation = _correlate(said[start : start + length], window)
             best = int(correlation.argmax())

@@ -15,6 +15,8 @@ from softphone.errors import ConfigError
 
 __all__ = ["write_report"]
 
+_MARK = "<!-- made by benchmarks.neteq; what follows is written anew by each report -->"
+
 _HEADER = (
     "schedule", "system", "stream", "kb/s", "segments", "lost %", "PLCMOS", "PESQ-WB", "STOI",
     "delay p50, ms", "p95, ms", "interruptions in 10 s", "return, s",
@@ -40,32 +42,34 @@ class _Row:
 
 
 def write_report(results: Sequence[RunResult], page: Path) -> None:
-    """Write ``page`` (Markdown) and its pictures beside it.
+    """Write ``page`` (Markdown) and its pictures, beside it or in its folder ``images``.
 
-    Raises :class:`ConfigError` when there are no results.
+    Of a page that has been written before, what stands above the mark stays. Raises
+    :class:`ConfigError` when there are no results.
     """
     if not results:
         raise ConfigError("there are no results to report; run first")
     rows = list(_rows(results))
     page.parent.mkdir(parents=True, exist_ok=True)
-    pictures = draw_fronts([_point(row) for row in rows], page.with_suffix(""))
+    images = page.parent / "images" if (page.parent / "images").is_dir() else page.parent
+    pictures = draw_fronts([_point(row) for row in rows], images / page.stem)
     lines = [
-        "# Side by side with NetEq: results",
+        "## Results",
         "",
-        "Made by `python -m benchmarks.neteq run`; the method is described in [neteq.md](neteq.md).",
         "Means over segments of 10 s with their 95 % interval. Delay is from mouth to ear, without sound",
         "cards: means of the medians and of the 95th percentiles of the segments. *Return* is the time after",
         "an outage of 0.2 s or more until the delay was back at what it had been: median and worst (∞: not",
         "before the next outage).",
         "",
-        *(f"![delay against quality]({picture.name})" for picture in pictures),
+        *(f"![delay against quality]({picture.relative_to(page.parent)})" for picture in pictures),
         "",
         *_table(rows),
         "",
         *_targets(rows),
         *_validity(results),
     ]
-    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    above = page.read_text(encoding="utf-8").partition(_MARK)[0] if page.is_file() else "# NetEq\n\n"
+    page.write_text(f"{above}{_MARK}\n\n" + "\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 def _rows(results: Sequence[RunResult]) -> Iterator[_Row]:
@@ -126,7 +130,7 @@ def _targets(rows: Iterable[_Row]) -> Iterator[str]:
     ours = [row for row in ours if row.kind in TARGETS]
     if not ours:
         return
-    yield "## Against the targets"
+    yield "### Against the targets"
     yield ""
     yield "PLCMOS / PESQ-WB / STOI / delay p50 in ms, at no more than 48 kb/s. Missed ones are bold."
     yield ""
@@ -150,7 +154,7 @@ def _validity(results: Sequence[RunResult]) -> Iterator[str]:
     valid = sum(result.valid for result in results)
     late = [result.late_ms["p99"] for result in results if "p99" in result.late_ms]
     receivers = sorted({result.receiver for result in results if result.receiver})
-    yield "## How clean the runs were"
+    yield "### How clean the runs were"
     yield ""
     yield f"{valid} of {segments} segments count; in the others the machine had stood still."
     if late:

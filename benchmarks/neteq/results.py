@@ -37,7 +37,7 @@ class RunResult:
     """Playout policy; empty where there is none to choose."""
     score: Score
     tries: int = 1
-    """How often it was run; the best is kept."""
+    """How often it was run; a segment that was spoiled is taken from an earlier try."""
     stalls: list[float] = field(default_factory=list)
     """When the machine stood still, seconds after the speaker began."""
     late_ms: dict[str, float] = field(default_factory=dict)

@@ -183,14 +183,17 @@ def _pass(matrix: Matrix, runs: Sequence[_Run], pool: ProcessPoolExecutor, say: 
 
 
 def _keep(run: _Run, result: RunResult, recording: Recording) -> None:
-    """Store the better of this try and those before."""
-    folder, earlier = run.matrix.folder, run.earlier()
-    if earlier is not None and earlier.valid >= result.valid and not result.complete:
-        earlier.tries += 1
-        earlier.save_json(folder)
-        return
-    result.tries = 1 if earlier is None else earlier.tries + 1
-    result.save(folder, recording)
+    """Store this try, each segment of it that was spoiled replaced by one that was not."""
+    earlier = run.earlier()
+    if earlier is not None:
+        result.tries = earlier.tries + 1
+        if earlier.valid > result.valid:
+            result.score.returns = earlier.score.returns
+        result.score.segments = [
+            old if old.valid and not new.valid else new
+            for old, new in zip(earlier.score.segments, result.score.segments, strict=True)
+        ]
+    result.save(run.matrix.folder, recording)
 
 
 def _simulate(run: _Run, stream: Stream) -> tuple[RunResult, Recording]:

@@ -73,7 +73,7 @@ def score(
 
     Raises :class:`softphone.errors.ConfigError` when a quality model is not installed.
     """
-    track = delay_track(reference, recording)
+    track = delay_track(reference, schedule, recording)
     segments = [
         _segment(reference, schedule, recording, track, segment, metrics) for segment in reference.segments
     ]

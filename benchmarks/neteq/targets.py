@@ -1,7 +1,7 @@
-"""Figures to compare with: those of NetEq as published for these schedules, and our targets.
+"""Figures to compare with in `simulate`: what NetEq reached once, and what softphone is to reach.
 
-Measured with seed 1 of the schedules and another encoder run than ours; `run` measures
-NetEq anew, and only that is like for like.
+NetEq's were measured live with seed 1 of the schedules, PLCMOS with other raters than ours;
+`run` measures NetEq anew, and only that is like for like.
 """
 
 from typing import NamedTuple
