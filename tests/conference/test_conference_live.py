@@ -1,6 +1,7 @@
 """Softphones in a room: real server, ICE, DTLS-SRTP, codec, playout and mixer."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -183,6 +184,32 @@ async def test_a_connection_that_ends_is_made_anew(rooms: Rooms) -> None:
     await peers[0].close()
     await until(lambda: len(peers) == 2 and alice.connected(1) and bob.connected(1), what="a new session")
     assert len(bob.told(PairConnected)) == 2
+
+
+async def test_an_outage_is_told_and_repaired_on_the_same_connection(rooms: Rooms) -> None:
+    peers: list[Peer] = []
+    cut = False
+
+    def pass_or_drop(datagram: bytes, transmit: Callable[[bytes], None]) -> None:
+        if not cut:
+            transmit(datagram)
+
+    def hook(peer: Peer) -> None:
+        peer.outgoing_hook = pass_or_drop
+        peers.append(peer)
+
+    await rooms.serve()
+    alice = await rooms.join("Alice", on_peer=hook)
+    bob = await rooms.join("Bob", source="tone:440", on_peer=hook)
+    await until(lambda: alice.connected(1) and bob.connected(1))
+    cut = True
+    await until(lambda: alice.told(PairLost) and bob.told(PairLost), what="the loss")
+    await asyncio.sleep(1.5)  # the offerer has asked for a restart of ICE by now
+    cut = False
+    await until(lambda: alice.connected(1) and bob.connected(1), what="the repair")
+    assert len(peers) == 2, "no new connections"
+    assert len(alice.told(PairConnected)) == 2
+    await until(lambda: alice.conference.statistics().participants[0].level > -40.0, what="the tone")
 
 
 async def test_whoever_loses_the_server_for_a_moment_is_away_and_back(rooms: Rooms) -> None:
