@@ -40,7 +40,8 @@ window.peephole = {
   connections: [],
   live: () => peephole.connections.filter((each) => each.connectionState === "connected"),
   async listen(seconds) {
-    const [receiver] = peephole.live().flatMap((each) => each.getReceivers());
+    const receivers = peephole.live().flatMap((each) => each.getReceivers());
+    const receiver = receivers.find(({ track }) => track.readyState === "live" && !track.muted);
     const processor = new MediaStreamTrackProcessor({ track: receiver.track, maxBufferSize: 100 });
     const reader = processor.readable.getReader();
     const heard = new Int16Array(48000 * seconds);

@@ -3,7 +3,7 @@
 // Events: "state", "track" (detail: the track).
 
 import { PathWatch } from "./path-watch.js";
-import { preferVoice, rtcConfiguration } from "./rtc.js";
+import { packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
 
 const PATIENCE_MS = 10_000;
 const FIRST_OFFER_MS = 5_000;
@@ -303,14 +303,4 @@ export class Peer extends EventTarget {
 
 function ufragOf(sdp) {
   return /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
-}
-
-// The transport counts RTCP too, where the browser reports it.
-function packetsReceived(reports) {
-  let [transport, inbound] = [null, 0];
-  for (const report of reports.values()) {
-    if (report.type === "transport") transport = report.packetsReceived ?? transport;
-    if (report.type === "inbound-rtp") inbound += report.packetsReceived ?? 0;
-  }
-  return transport ?? inbound;
 }

@@ -32,3 +32,13 @@ export function canRed() {
   const { codecs = [] } = RTCRtpReceiver.getCapabilities?.("audio") ?? {};
   return codecs.some(({ mimeType }) => mimeType.toLowerCase() === "audio/red");
 }
+
+/** Packets of a connection so far; with RTCP, where the browser reports it. */
+export function packetsReceived(reports) {
+  let [transport, inbound] = [null, 0];
+  for (const report of reports.values()) {
+    if (report.type === "transport") transport = report.packetsReceived ?? transport;
+    if (report.type === "inbound-rtp") inbound += report.packetsReceived ?? 0;
+  }
+  return transport ?? inbound;
+}

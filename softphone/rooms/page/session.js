@@ -54,7 +54,12 @@ export class Session extends EventTarget {
       }
     }
     if (this.state === "ended") return;
-    const capabilities = { red: canRed() && !this.#encryption, inband_fec: true, agent: browserName() };
+    const capabilities = {
+      red: canRed() && !this.#encryption,
+      inband_fec: true,
+      sframe: this.isEncrypted,
+      agent: browserName(),
+    };
     const signaling = new Signaling({
       url: socketUrl(),
       hello: { name: this.#wish, capabilities },
@@ -108,8 +113,9 @@ export class Session extends EventTarget {
 
   /** connected, connecting, restarting, away or failing. */
   pathState(id) {
-    if (this.room.participants.get(id)?.away) return "away";
-    if (this.#encryptionStates.get(id) === "failing") return "failing";
+    const who = this.room.participants.get(id);
+    if (who?.away) return "away";
+    if (this.#encryptionStates.get(id) === "failing" || this.#isUnreadable(who)) return "failing";
     const state = this.#engine?.state(id);
     return ["connected", "restarting"].includes(state) ? state : "connecting";
   }
@@ -120,6 +126,11 @@ export class Session extends EventTarget {
 
   async statistics(id) {
     return (await this.#engine?.statistics(id)) ?? null;
+  }
+
+  // Without a passphrase what is encrypted would be noise.
+  #isUnreadable(who) {
+    return who?.capabilities.sframe === true && !this.isEncrypted;
   }
 
   // What the server says.
@@ -136,7 +147,9 @@ export class Session extends EventTarget {
     if (message.type === "muted") this.#microphone.muted = true;
     if (message.type === "peer-changed" && message.participant.id === this.room.id) this.#changedSelf();
     if (message.type === "refused" && message.code === "rate-limit") setTimeout(() => this.#reconcile(), TOO_FAST_MS);
-    for (const { id, muted } of this.room.participants.values()) this.#playback.setMuted(id, muted);
+    for (const who of this.room.participants.values()) {
+      this.#playback.setMuted(who.id, who.muted || this.#isUnreadable(who));
+    }
     for (const detail of happened) this.dispatchEvent(new CustomEvent("happened", { detail }));
     this.#changed();
   }
