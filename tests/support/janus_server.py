@@ -119,6 +119,12 @@ class JanusProcess:
         """What it has written so far."""
         return (self._folder / "log").read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, on the same port each time, and wait until it listens."""
         with (self._folder / "log").open("ab") as log:
