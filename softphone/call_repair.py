@@ -14,7 +14,7 @@ __all__ = ["CallRepair"]
 
 _LOG = logging.getLogger(__name__)
 
-_SPACING: Final = 1.0
+_SPACING: Final = 0.5
 """Least seconds between two restarts that the peer may cause: each opens sockets."""
 
 
