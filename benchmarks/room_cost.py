@@ -25,7 +25,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aioice.ice
@@ -55,6 +55,9 @@ from softphone.webrtc import Capabilities, IceConfig, Peer, PeerConfig
 _LOOPBACK = "127.0.0.1"
 _SETTLE = 10.0
 """Seconds before the measurement: by then a clean network is known to be clean."""
+_VOID = 0.85
+"""Share of its packets that a participant must have sent for its CPU to mean anything; pauses of
+speech leave some out."""
 _HEADERS = 28
 """IPv4 and UDP, bytes."""
 _MEASURED = "zz" + "m" * 24
@@ -81,17 +84,19 @@ def tell(text: str) -> None:
     print(text, flush=True)
 
 
-async def report(wire_bytes: Callable[[], tuple[int, int]], seconds: float) -> None:
-    """Measure, and tell CPU and kb/s each way."""
+async def report(wire: Callable[[], Awaitable[tuple[int, int, int]]], others: int, seconds: float) -> None:
+    """Measure, and tell CPU, kb/s each way, and which share of its packets the participant has sent."""
     await asyncio.sleep(_SETTLE)
-    (sent, received), cpu, began = wire_bytes(), _cpu(), time.monotonic()
+    before, cpu, began = await wire(), _cpu(), time.monotonic()
     await asyncio.sleep(seconds)
     elapsed = time.monotonic() - began
-    (sent_now, received_now), cpu_now = wire_bytes(), _cpu()
+    cpu_now = _cpu()
+    sent, received, packets = (now - then for now, then in zip(await wire(), before, strict=True))
     values = {
         "cpu": (cpu_now - cpu) / elapsed,
-        "up": (sent_now - sent) * 0.008 / elapsed,
-        "down": (received_now - received) * 0.008 / elapsed,
+        "up": sent * 0.008 / elapsed,
+        "down": received * 0.008 / elapsed,
+        "share": packets / (50.0 * others * elapsed),
     }
     tell(json.dumps({"result": values}))
 
@@ -133,7 +138,7 @@ async def softphone_end(others: int, seconds: float) -> None:
     def connected() -> bool:
         return all(mesh.statistics(p, speaking=False).state is PairState.CONNECTED for p in people)
 
-    def wire_bytes() -> tuple[int, int]:
+    async def wire() -> tuple[int, int, int]:
         return sum_transports([entry for peer in peers for entry in peer.statistics().values()])
 
     async def listen() -> None:
@@ -145,18 +150,19 @@ async def softphone_end(others: int, seconds: float) -> None:
     listening = asyncio.create_task(listen())
     while not connected():  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    await report(wire_bytes, seconds)
+    await report(wire, others, seconds)
     listening.cancel()
 
 
-def sum_transports(entries: list[dict[str, Any]]) -> tuple[int, int]:
-    """Bytes sent and received, with the headers that the transports do not count."""
-    sent = received = 0
+def sum_transports(entries: list[dict[str, Any]]) -> tuple[int, int, int]:
+    """Bytes sent and received, with the headers that the transports do not count, and packets sent."""
+    sent = received = packets = 0
     for entry in entries:
         if entry.get("type") == "transport":
             sent += entry["bytesSent"] + _HEADERS * entry["packetsSent"]
             received += entry["bytesReceived"] + _HEADERS * entry["packetsReceived"]
-    return sent, received
+            packets += entry["packetsSent"]
+    return sent, received, packets
 
 
 async def aiortc_end(others: int, seconds: float) -> None:
@@ -194,22 +200,14 @@ async def aiortc_end(others: int, seconds: float) -> None:
             np.clip(sum(frame.to_ndarray().astype(np.int32) for frame in frames), -32768, 32767)
 
     playing = asyncio.create_task(play())
-    last = (0, 0)
 
-    async def count() -> None:
-        nonlocal last
-        while True:
-            entries = [
-                vars(entry) for connection in connections for entry in (await connection.getStats()).values()
-            ]
-            last = sum_transports(entries)
-            await asyncio.sleep(0.5)
+    async def wire() -> tuple[int, int, int]:
+        reports = [await connection.getStats() for connection in connections]
+        return sum_transports([vars(entry) for each in reports for entry in each.values()])
 
-    counting = asyncio.create_task(count())
     gc.freeze()
-    await report(lambda: last, seconds)
+    await report(wire, others, seconds)
     playing.cancel()
-    counting.cancel()
 
 
 async def puppets(others: int, kind: str) -> None:
@@ -322,8 +320,11 @@ async def compare(sizes: list[int], seconds: float, rounds: int) -> None:
         results: dict[str, list[dict[str, float]]] = {kind: [] for kind in _KINDS}
         for _ in range(rounds):
             for kind in _KINDS:
-                results[kind].append(await measure(kind, size, seconds))
-                print(f"{size} in the room, {kind}: {results[kind][-1]}", file=sys.stderr, flush=True)
+                values = await measure(kind, size, seconds)
+                results[kind].append(values)
+                note = "" if values["share"] > _VOID else "  VOID: the machine was too busy"
+                numbers = {name: round(value, 3) for name, value in values.items()}
+                print(f"{size} in the room, {kind}: {numbers}{note}", file=sys.stderr, flush=True)
         for kind, many in results.items():
             found[kind, size] = {name: statistics.median(each[name] for each in many) for name in many[0]}
     for case, title in (("all", "everybody speaks"), ("one", "one other speaks, the rest is silent")):

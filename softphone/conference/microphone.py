@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from softphone.audio.stream import AudioSource, Pcm
 from softphone.conference.levels import SILENCE, LevelMeter
@@ -13,14 +14,23 @@ from softphone.recording.recorder import Recorder
 from softphone.rtp.packet import RtpPayload
 from softphone.rtp.red import RedBlock, pack_red, unpack_red
 from softphone.sending import NetworkReport, SendingConfig, SendingPipeline
-from softphone.webrtc import AudioSender, NegotiatedAudio
+from softphone.webrtc import NegotiatedAudio
 
-__all__ = ["Microphone", "readdressed"]
+__all__ = ["Microphone", "PayloadSender", "readdressed"]
+
+
+class PayloadSender(Protocol):
+    """What the microphone needs of `softphone.webrtc.AudioSender`, or of whatever stands before one."""
+
+    on_report: Callable[[NetworkReport], None] | None
+
+    def send(self, payload: RtpPayload) -> bool:
+        """Send one payload; may raise `ConfigError` for a payload type that was not agreed on."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    sender: AudioSender
+    sender: PayloadSender
     agreed: NegotiatedAudio
 
 
@@ -68,7 +78,7 @@ class Microphone:
     def add(
         self,
         peer: str,
-        sender: AudioSender,
+        sender: PayloadSender,
         agreed: NegotiatedAudio,
         on_report: Callable[[NetworkReport], None],
     ) -> None:
