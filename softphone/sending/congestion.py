@@ -153,9 +153,9 @@ class CongestionControl:
         self._cuts += 1
         self.backoffs += 1
         self._since = now
-        lowered = max(tuning.decrease * self._arrived, tuning.least_decrease * sent.wire_bps)
-        lowered = max(min(lowered, sent.wire_bps), sent.least_bps)
-        self._set(RateState.BACKING_OFF, round(lowered), str(signal))
+        arrived = min(self._arrived, sent.wire_bps)
+        lowered = max(tuning.decrease * arrived, tuning.least_decrease * sent.wire_bps)
+        self._set(RateState.BACKING_OFF, round(max(lowered, sent.least_bps)), str(signal))
 
     def _relapse(self, now: float) -> None:
         if not self._limit.reason or now - self._since >= self._tuning.hold_max:

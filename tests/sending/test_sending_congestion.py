@@ -194,6 +194,28 @@ def test_somebody_elses_queue_doesnt_take_everything_at_once() -> None:
     assert plan.means
 
 
+@pytest.mark.parametrize("arrived", [47_000.0, None])
+def test_each_further_decrease_is_one(arrived: float | None) -> None:
+    """Also when what arrives was overestimated, as it is while a queue still fills."""
+    planner = RedundancyPlanner(SendingConfig())
+    planner.on_round_trip(0.08)
+    rates = []
+    for number in range(1, 4):
+        planner.plan(5.0 * number - 1)
+        planner.on_report(
+            NetworkReport(
+                5.0 * number,
+                0.03,
+                None,
+                0.58,
+                queueing_delay=None if arrived is None else 0.5,
+                received_bps=arrived,
+            )
+        )
+        rates.append(planner.congestion.limit.wire_bps or 0)
+    assert all(after < 0.9 * before for before, after in pairwise([68_000, *rates]))
+
+
 def test_a_link_below_the_least_rate_isnt_probed() -> None:
     link = Link(always(18_000.0))
     planner = link.run(120.0)
