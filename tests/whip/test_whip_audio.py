@@ -1,6 +1,7 @@
 """What a publisher says is heard in the room, and a listener hears the room."""
 
 import asyncio
+import time
 
 import numpy as np
 from whip_served import Served
@@ -19,9 +20,10 @@ WORDS = opus_packets(dred_ms=500, bitrate=48_000)[:150]
 async def say(peer: Peer) -> None:
     """Three seconds of speech in real time."""
     assert peer.negotiated is not None
+    began = time.monotonic()
     for k, payload in enumerate(WORDS):
         assert peer.sender.send(RtpPayload(peer.negotiated.opus_pt, k * 960, payload, audio_level=30))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(max(0.0, began + 0.02 * (k + 1) - time.monotonic()))
 
 
 async def test_a_publisher_is_heard_by_everybody_packet_by_packet(serve) -> None:  # type: ignore[no-untyped-def]
