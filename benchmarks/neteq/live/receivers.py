@@ -14,7 +14,8 @@ from benchmarks.neteq.recording import Recording
 __all__ = ["BrowserReceiver", "Captured", "ProcessReceiver", "Receiver"]
 
 _ROOT = Path(__file__).parents[3]
-_PATIENCE = 20.0
+_PATIENCE = 60.0
+"""Seconds: a busy machine takes long to start a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class ProcessReceiver(Receiver):
         process = self._process
         if process is None:
             return
+        assert process.stdin is not None
+        process.stdin.close()  # one that still waits for orders goes home
         try:
             async with asyncio.timeout(_PATIENCE):
                 await process.wait()

@@ -54,9 +54,9 @@ async def hold_calls(reference: Reference, calls: Sequence[LiveCall]) -> list[Li
     """
     async with contextlib.AsyncExitStack() as stack:
         senders = [await stack.enter_async_context(LiveSender()) for _ in calls]
-        for call, sender in zip(calls, senders, strict=True):
+        for call in calls:
             stack.push_async_callback(call.receiver.close)
-            await sender.connect(await call.receiver.answer(await sender.offer()))
+        await asyncio.gather(*(_connect(call, sender) for call, sender in zip(calls, senders, strict=True)))
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in calls]
         start = asyncio.get_running_loop().time() + _LEAD + 0.2 * len(calls)
         return await asyncio.gather(
@@ -65,6 +65,10 @@ async def hold_calls(reference: Reference, calls: Sequence[LiveCall]) -> list[Li
                 for number, (call, sender, folder) in enumerate(zip(calls, senders, folders, strict=True))
             )
         )
+
+
+async def _connect(call: LiveCall, sender: LiveSender) -> None:
+    await sender.connect(await call.receiver.answer(await sender.offer()))
 
 
 async def _hold(
