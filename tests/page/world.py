@@ -16,6 +16,9 @@ Visit = Callable[..., Awaitable[Visitor]]
 Serve = Callable[..., Awaitable[RoomServer]]
 Voices = dict[str, tuple[Path, Samples]]
 
+# All windows are on one machine, and each keeps a few connections to the server.
+_MANY: dict[str, Any] = {"max_strangers_per_address": 256, "connection_rate": 1e3, "connection_burst": 1e3}
+
 SECRET = b"page tests page tests page tests"
 
 
@@ -84,7 +87,7 @@ async def serving() -> AsyncIterator[Serve]:
     servers: list[RoomServer] = []
 
     async def serve(*, server: dict[str, Any] | None = None, **room: Any) -> RoomServer:
-        settings = {"port": 0, "token_secret": SECRET, "room": RoomConfig(**room), **(server or {})}
+        settings = {"port": 0, "token_secret": SECRET, "room": RoomConfig(**room), **_MANY, **(server or {})}
         servers.append(RoomServer(RoomServerConfig(**settings)))
         await servers[-1].start()
         return servers[-1]

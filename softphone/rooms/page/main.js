@@ -29,6 +29,7 @@ class Page {
   #view = null;
 
   start() {
+    byId("loading").remove();
     fillStrings(document);
     const secrets = secretsOf(location);
     if (secrets) hideSecrets();

@@ -14,7 +14,7 @@ import { setTitle, showView } from "./view.js";
 
 const NOTICE_MS = 8_000;
 /** What is shown as well as announced. */
-const SHOWN = new Set(["muted-by", "refused", "failing", "asks"]);
+const SHOWN = new Set(["muted-by", "refused", "failing"]);
 const SILENT = new Set(["joined", "resumed"]);
 
 export class RoomView {
