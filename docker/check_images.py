@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 FILES = ("docker/Dockerfile", "docker/janus/Dockerfile", "docker/turn/Dockerfile")
 SUITE = "bookworm"
 PATIENCE = 60.0
+CHECK_TIMEOUT = 5.0
 CARRIED = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 """What of this machine's environment the steps may need to reach the network."""
 
@@ -51,7 +52,19 @@ class Image:
         identity = ["--reuid", self.user, "--regid", self.user, "--clear-groups"]
         change = f"cd {shlex.quote(self.workdir)} && exec {shlex.join(words)}"
         inner = ["setpriv", *identity, "env", "-i", f"HOME={home}", *settings, "sh", "-c", change]
-        return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", _ENTER, "sh", str(self.folder), *inner]
+        return [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child=TERM",
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            str(self.folder),
+            *inner,
+        ]
 
     def run(self, words: list[str]) -> None:
         """Run and wait; CalledProcessError when it fails."""
@@ -152,12 +165,7 @@ def start(image: Image) -> None:
     process = subprocess.Popen(image.command(words))
     try:
         end = time.monotonic() + PATIENCE
-        while (
-            subprocess.run(
-                image.command(probe), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-            ).returncode
-            != 0
-        ):
+        while not _healthy(image.command(probe)):
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{image.folder.name}: not healthy (exit status {process.poll()})")
             time.sleep(0.5)
@@ -169,6 +177,16 @@ def start(image: Image) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _healthy(command: list[str]) -> bool:
+    """One health check, ended after a while as Docker does."""
+    try:
+        return (
+            subprocess.run(command, capture_output=True, check=False, timeout=CHECK_TIMEOUT).returncode == 0
+        )
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _size(folder: Path) -> str:

@@ -4,7 +4,8 @@
 set -eu
 
 if [ "$1" = check ]; then
-    exec turnutils_stunclient -p "$TURN_PORT" 127.0.0.1
+    # It waits for ever for an answer that was lost.
+    exec timeout 2 turnutils_stunclient -p "$TURN_PORT" 127.0.0.1
 fi
 
 umask 077
