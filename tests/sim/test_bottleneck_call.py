@@ -57,7 +57,7 @@ def test_the_queue_is_as_long_as_what_is_sent_makes_it(reports: Reports) -> None
     stubborn = simulate(NARROW, reports, SendingConfig(back_off=False))
     careful = simulate(NARROW, reports)
     assert waits(stubborn, 15.0).mean() > 0.28
-    assert waits(careful, 15.0).mean() < 0.10
+    assert waits(careful, 15.0).mean() < (0.10 if reports is Reports.SOFTPHONE else 0.15)
     assert careful.lost < 0.6 * stubborn.lost
     assert careful.sending.backoffs >= 1
     assert careful.sending.limited_seconds > 15.0
