@@ -171,12 +171,9 @@ def start(image: Image) -> None:
             time.sleep(0.5)
         print(f"-- healthy; {_size(image.folder)}", flush=True)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # What runs inside is told by the parent's death, as --kill-child says.
+        process.kill()
+        process.wait()
 
 
 def _healthy(command: list[str]) -> bool:
@@ -203,11 +200,27 @@ def make_base(folder: Path, mirror: str) -> Image:
             shutil.copy2(name, f"{folder}{name}")
     for source in Path("/etc/apt/apt.conf.d").glob("*proxy*"):
         shutil.copy2(source, folder / "etc/apt/apt.conf.d")
+    # Authorities that this machine's operator has added, for those behind a proxy that opens TLS.
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    if bundle.exists():
+        own = folder / "usr/local/share/ca-certificates"
+        own.mkdir(parents=True, exist_ok=True)
+        for number, certificate in enumerate(_own_authorities(bundle)):
+            (own / f"own-{number}.crt").write_text(certificate, encoding="ascii")
     secrets = folder / "run/secrets"
     secrets.mkdir(parents=True, exist_ok=True)
     for name in ("janus_admin_key", "janus_auth_secret", "turn_secret"):
         (secrets / name).write_text("0123456789abcdef0123456789abcdef", encoding="utf-8")
     return Image(folder)
+
+
+def _own_authorities(bundle: Path) -> list[str]:
+    """Certificates of the bundle that no package brings."""
+    end = "-----END CERTIFICATE-----"
+    packaged = Path("/usr/share/ca-certificates").rglob("*.crt")
+    known = {"".join(path.read_text(encoding="ascii").split()) for path in packaged}
+    found = [part.strip() + f"\n{end}\n" for part in bundle.read_text(encoding="ascii").split(end)[:-1]]
+    return [certificate for certificate in found if "".join(certificate.split()) not in known]
 
 
 def main() -> int:
