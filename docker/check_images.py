@@ -198,8 +198,8 @@ def make_base(folder: Path, mirror: str) -> Image:
     for name in ("/etc/resolv.conf", "/etc/pip.conf"):
         if Path(name).exists():
             shutil.copy2(name, f"{folder}{name}")
-    for source in Path("/etc/apt/apt.conf.d").glob("*proxy*"):
-        shutil.copy2(source, folder / "etc/apt/apt.conf.d")
+    settings = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True)
+    (folder / "etc/apt/apt.conf.d/90machine").write_text(settings.stdout, encoding="utf-8")
     # Authorities that this machine's operator has added, for those behind a proxy that opens TLS.
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     if bundle.exists():
