@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ FILES = ("docker/Dockerfile", "docker/janus/Dockerfile", "docker/turn/Dockerfile
 SUITE = "bookworm"
 PATIENCE = 60.0
 CHECK_TIMEOUT = 5.0
+STOP_TIMEOUT = 10.0
 CARRIED = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 """What of this machine's environment the steps may need to reach the network."""
 
@@ -57,7 +59,7 @@ class Image:
             "--mount",
             "--pid",
             "--fork",
-            "--kill-child=TERM",
+            "--kill-child=KILL",
             "sh",
             "-c",
             _ENTER,
@@ -114,7 +116,7 @@ def carry_out(image: Image, step: Instruction, done: dict[str, Image]) -> None:
         image.environment |= dict(pair.split("=", 1) for pair in shlex.split(step.text))
     elif step.keyword == "USER":
         image.user = step.text
-    elif step.keyword not in ("EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"):
+    elif step.keyword not in ("EXPOSE", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD"):
         raise ValueError(f"{step.keyword} is not understood")
 
 
@@ -170,10 +172,25 @@ def start(image: Image) -> None:
                 raise RuntimeError(f"{image.folder.name}: not healthy (exit status {process.poll()})")
             time.sleep(0.5)
         print(f"-- healthy; {_size(image.folder)}", flush=True)
+        stop(image, process)
     finally:
-        # What runs inside is told by the parent's death, as --kill-child says.
+        # What runs inside dies with it, as --kill-child says.
         process.kill()
         process.wait()
+
+
+def stop(image: Image, process: "subprocess.Popen[bytes]") -> None:
+    """Send the signal to stop, as Docker does to the first process, and say whether it was heard."""
+    assert image.stage is not None
+    wanted = image.stage.last("STOPSIGNAL")
+    number = signal.Signals[wanted.text] if wanted is not None else signal.SIGTERM
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    os.kill(int(children.split()[0]), number)
+    try:
+        process.wait(STOP_TIMEOUT)
+        print(f"-- stops at {number.name}", flush=True)
+    except subprocess.TimeoutExpired:
+        print(f"-- does not hear {number.name} as the first process: run it with --init", flush=True)
 
 
 def _healthy(command: list[str]) -> bool:

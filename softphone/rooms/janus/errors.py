@@ -3,9 +3,8 @@
 from softphone.errors import RemoteError, RemoteProtocolError
 
 __all__ = [
-    "NO_SUCH_HANDLE",
+    "NO_SUCH_FEED",
     "NO_SUCH_ROOM",
-    "NO_SUCH_SESSION",
     "ROOM_EXISTS",
     "JanusError",
     "JanusLostError",
@@ -13,9 +12,8 @@ __all__ = [
     "JanusTimeoutError",
 ]
 
-NO_SUCH_SESSION = 458
-NO_SUCH_HANDLE = 459
 NO_SUCH_ROOM = 426
+NO_SUCH_FEED = 428
 ROOM_EXISTS = 427
 
 

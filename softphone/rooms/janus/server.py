@@ -16,7 +16,7 @@ from yarl import URL
 from softphone.errors import RemoteError
 
 from .cascade import CascadeSide, encrypts_cascades
-from .errors import NO_SUCH_ROOM, JanusError, JanusLostError
+from .errors import NO_SUCH_FEED, NO_SUCH_ROOM, JanusError, JanusLostError
 from .protocol import HandleChanged, HandleEvent
 from .session import JanusHandle, JanusSession
 from .ticket import TicketOffice, api_token, participant_of
@@ -126,12 +126,14 @@ class JanusServer:
         secret = self._office.room_secret(room)
         try:
             await administrator.disallow(room, secret, [self._office.token(room, participant)])
-            for feed in await administrator.participants(room):
-                if participant_of(feed) == participant:
-                    await administrator.kick(room, secret, feed)
+            inside = await administrator.participants(room)
         except JanusError as error:
             if error.code != NO_SUCH_ROOM:
                 raise
+            return
+        for feed in inside:
+            if participant_of(feed) == participant:
+                await self._kick(administrator, room, feed)
 
     async def close_room(self, room: str) -> None:
         """End a room, unless somebody is in it who was let in by another room server."""
@@ -216,10 +218,17 @@ class JanusServer:
 
     async def _expel(self, room: str, feed: str) -> None:
         try:
-            administrator = await self.administrator()
-            await administrator.kick(room, self._office.room_secret(room), feed)
+            await self._kick(await self.administrator(), room, feed)
         except RemoteError as error:
             logger.info("room %s: feed %s can't be thrown out: %s", room, feed, error)
+
+    async def _kick(self, administrator: RoomAdministrator, room: str, feed: str) -> None:
+        try:
+            await administrator.kick(room, self._office.room_secret(room), feed)
+        except JanusError as error:
+            # Who leaves by itself may be quicker.
+            if error.code not in (NO_SUCH_ROOM, NO_SUCH_FEED):
+                raise
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
