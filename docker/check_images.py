@@ -174,8 +174,8 @@ def start(image: Image) -> None:
         print(f"-- healthy; {_size(image.folder)}", flush=True)
         stop(image, process)
     finally:
-        # What runs inside dies with it, as --kill-child says.
-        process.kill()
+        if process.poll() is None:
+            os.kill(_first_process(process), signal.SIGKILL)
         process.wait()
 
 
@@ -184,13 +184,18 @@ def stop(image: Image, process: "subprocess.Popen[bytes]") -> None:
     assert image.stage is not None
     wanted = image.stage.last("STOPSIGNAL")
     number = signal.Signals[wanted.text] if wanted is not None else signal.SIGTERM
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
-    os.kill(int(children.split()[0]), number)
+    os.kill(_first_process(process), number)
     try:
         process.wait(STOP_TIMEOUT)
         print(f"-- stops at {number.name}", flush=True)
     except subprocess.TimeoutExpired:
         print(f"-- does not hear {number.name} as the first process: run it with --init", flush=True)
+
+
+def _first_process(process: "subprocess.Popen[bytes]") -> int:
+    """The one inside that is the first there; it changes its user, so it does not die with its parent."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    return int(children.split()[0])
 
 
 def _healthy(command: list[str]) -> bool:
