@@ -32,7 +32,11 @@ _FLAGS = [
 _NAMES = "--host-resolver-rules=MAP insecure.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 # What browsers say of servers that are down, and of origins without HTTPS.
-_EXPECTED = ("WebSocket connection", "Cross-Origin-Opener-Policy header has been ignored")
+_EXPECTED = (
+    "ERR_CONNECTION_REFUSED",
+    "WebSocket connection",
+    "Cross-Origin-Opener-Policy header has been ignored",
+)
 
 # What the tests need to see of the page from inside: its peer connections, and what they play.
 _PEEPHOLE = """

@@ -49,7 +49,9 @@ function isPersonal(token) {
   const claims = token.split(".");
   if (claims.length !== 3) return false;
   try {
-    const bytes = Uint8Array.from(atob(claims[1].replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(claims[1].replaceAll("-", "+").replaceAll("_", "/")), (c) =>
+      c.charCodeAt(0),
+    );
     const { name = "", role = "participant" } = JSON.parse(new TextDecoder().decode(bytes));
     return name !== "" || role !== "participant";
   } catch {

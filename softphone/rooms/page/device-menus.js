@@ -28,7 +28,9 @@ export class DeviceMenus {
     const none = this.#microphone.isOpen ? [] : [{ id: "", label: strings.devices.none }];
     for (const id of MICROPHONES) setOptions(byId(id), [...none, ...named(microphones)], chosen);
     for (const id of SPEAKERS) {
-      const usual = speakers.some((device) => device.id === "default") ? [] : [{ id: "", label: strings.devices.system }];
+      const usual = speakers.some((device) => device.id === "default")
+        ? []
+        : [{ id: "", label: strings.devices.system }];
       setOptions(byId(id), [...usual, ...named(speakers)], preferences().speaker);
     }
     const visible = canChooseSpeaker && speakers.length > 0;

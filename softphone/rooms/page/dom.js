@@ -23,8 +23,10 @@ export function show(node, visible) {
 /** Give the fixed parts of the page their texts. */
 export function fillStrings(root) {
   for (const node of root.querySelectorAll("[data-text]")) node.textContent = textAt(node.dataset.text);
-  for (const node of root.querySelectorAll("[data-label]")) node.setAttribute("aria-label", textAt(node.dataset.label));
-  for (const node of root.querySelectorAll("[data-placeholder]")) node.placeholder = textAt(node.dataset.placeholder);
+  for (const node of root.querySelectorAll("[data-label]"))
+    node.setAttribute("aria-label", textAt(node.dataset.label));
+  for (const node of root.querySelectorAll("[data-placeholder]"))
+    node.placeholder = textAt(node.dataset.placeholder);
   for (const template of root.querySelectorAll("template")) fillStrings(template.content);
 }
 

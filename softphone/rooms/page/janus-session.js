@@ -20,7 +20,12 @@ class JanusHandle {
 
   /** Ask the plug-in; resolves with { data, jsep }. */
   async message(body, jsep = undefined) {
-    const { plugindata, jsep: answer } = await this.session.request({ janus: "message", handle_id: this.id, body, jsep });
+    const { plugindata, jsep: answer } = await this.session.request({
+      janus: "message",
+      handle_id: this.id,
+      body,
+      jsep,
+    });
     const data = plugindata?.data ?? {};
     if (data.error) throw new JanusError(data.error);
     return { data, jsep: answer };
@@ -28,7 +33,11 @@ class JanusHandle {
 
   /** `candidate` as in onicecandidate; null: no more will come. */
   trickle(candidate) {
-    this.session.tell({ janus: "trickle", handle_id: this.id, candidate: candidate?.toJSON() ?? { completed: true } });
+    this.session.tell({
+      janus: "trickle",
+      handle_id: this.id,
+      candidate: candidate?.toJSON() ?? { completed: true },
+    });
   }
 
   detach() {
@@ -86,7 +95,10 @@ export class JanusSession {
         return;
       }
       const transaction = crypto.randomUUID();
-      const timer = setTimeout(() => this.#settle(transaction, "reject", new JanusError("Janus did not answer")), PATIENCE_MS);
+      const timer = setTimeout(
+        () => this.#settle(transaction, "reject", new JanusError("Janus did not answer")),
+        PATIENCE_MS,
+      );
       this.#waiting.set(transaction, { resolve, reject, timer });
       this.#send(transaction, message);
     });
@@ -119,7 +131,8 @@ export class JanusSession {
 
   // Janus may keep the session, and with it the media, for a while without a connection.
   async #claim() {
-    for (const [transaction] of this.#waiting) this.#settle(transaction, "reject", new JanusError("the connection was lost"));
+    for (const [transaction] of this.#waiting)
+      this.#settle(transaction, "reject", new JanusError("the connection was lost"));
     this.#socket = null;
     for (const delay of CLAIM_AFTER_MS) {
       await pause(delay);
@@ -165,7 +178,8 @@ export class JanusSession {
   #end() {
     this.#ended = true;
     clearInterval(this.#keepAlive);
-    for (const [transaction] of this.#waiting) this.#settle(transaction, "reject", new JanusError("the session has ended"));
+    for (const [transaction] of this.#waiting)
+      this.#settle(transaction, "reject", new JanusError("the session has ended"));
     this.#handles.clear();
   }
 }

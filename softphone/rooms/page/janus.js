@@ -46,6 +46,7 @@ export class JanusEngine extends EventTarget {
   #watch = new PathWatch();
   #timer;
   #closed = false;
+  #lose = () => {};
 
   constructor({ room, track, encryption = null }) {
     super();
@@ -63,8 +64,11 @@ export class JanusEngine extends EventTarget {
     for (const voice of this.#voices.values()) this.#present(voice);
   }
 
-  /** Participants have nothing to arrange with each other here. */
+  // Participants have nothing to arrange with each other here.
+
   receive() {}
+
+  signalingReturned() {}
 
   async replaceTrack(track) {
     this.#track = track;
@@ -87,7 +91,9 @@ export class JanusEngine extends EventTarget {
     const heard = await this.#voicesOf(id).at(-1)?.connection?.getStats();
     if (!heard) return null;
     const sent = (await this.#uplink?.getStats()) ?? new Map();
-    const outgoing = [...sent].filter(([, { type }]) => ["outbound-rtp", "remote-inbound-rtp"].includes(type));
+    const outgoing = [...sent].filter(([, { type }]) =>
+      ["outbound-rtp", "remote-inbound-rtp"].includes(type),
+    );
     return new Map([...heard, ...outgoing]);
   }
 
@@ -102,7 +108,7 @@ export class JanusEngine extends EventTarget {
   async #live() {
     for (let attempt = 0; !this.#closed; attempt++) {
       try {
-        const lost = await this.#enter();
+        const { lost } = await this.#enter();
         attempt = 0;
         await lost;
       } catch (error) {
@@ -113,7 +119,7 @@ export class JanusEngine extends EventTarget {
     }
   }
 
-  /** Resolves, once we are inside, with a promise that resolves when we are not any more. */
+  /** Come in; the promise `lost` resolves when we are not inside any more. */
   async #enter() {
     const { url, auth, room, participant, token, seal } = this.#ticket;
     const session = new JanusSession(url, auth);
@@ -134,15 +140,20 @@ export class JanusEngine extends EventTarget {
     this.#feed = `${participant}.${crypto.randomUUID().slice(0, 8)}`;
     publisher.onEvent = (event) => this.#onEvent(event);
     const display = `${seal}.${LEVEL.exec(offer.sdp)?.[1] ?? 0}`;
-    const { data } = await publisher.message({ request: "join", ptype: "publisher", room, id: this.#feed, display, token });
+    const { data } = await publisher.message({
+      request: "join",
+      ptype: "publisher",
+      room,
+      id: this.#feed,
+      display,
+      token,
+    });
     this.#privateId = data.private_id;
     await uplink.setLocalDescription(offer);
     await this.#offer("publish");
     this.#add(data.publishers);
-    return lost.then(() => undefined);
+    return { lost };
   }
-
-  #lose = () => {};
 
   #leave() {
     for (const feed of [...this.#voices.keys()]) this.#remove(feed);
@@ -215,7 +226,13 @@ export class JanusEngine extends EventTarget {
     const handle = await this.#session.attach(PLUGIN);
     voice.handle = handle;
     const streams = [{ feed }];
-    const wish = { request: "join", ptype: "subscriber", room: this.#ticket.room, private_id: this.#privateId, streams };
+    const wish = {
+      request: "join",
+      ptype: "subscriber",
+      room: this.#ticket.room,
+      private_id: this.#privateId,
+      streams,
+    };
     const { jsep } = await handle.message(wish);
     const connection = this.#connect(handle);
     voice.connection = connection;

@@ -38,7 +38,10 @@ export class JoinView {
     show(byId("join-problem"), problem !== "");
     showView("join", this.#room ? strings.title.room(this.#room) : strings.title.join);
     this.#complain("name", nameProblem);
-    this.#timer ??= setInterval(() => setLevel(byId("microphone-level"), barLength(this.#microphone.level())), METER_MS);
+    this.#timer ??= setInterval(
+      () => setLevel(byId("microphone-level"), barLength(this.#microphone.level())),
+      METER_MS,
+    );
   }
 
   hide() {

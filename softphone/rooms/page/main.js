@@ -15,7 +15,15 @@ import { isSupported } from "./support.js";
 import { showEnd, showWait } from "./view.js";
 
 /** Reasons after which it is worth trying again, and those after which one simply may come back. */
-const LATER = new Set(["timeout", "room-full", "lobby-full", "locked", "server-full", "engine", "encryption"]);
+const LATER = new Set([
+  "timeout",
+  "room-full",
+  "lobby-full",
+  "locked",
+  "server-full",
+  "engine",
+  "encryption",
+]);
 const BACK = new Set(["left", "other"]);
 
 class Page {
@@ -151,7 +159,8 @@ class Page {
     const cancel = () => session.leave();
     if (session.state === "joined") this.#view ??= this.#openRoom();
     this.#view?.update();
-    if (session.state === "preparing") showWait(wait.connecting, encrypted ? wait.key : wait.connectingText, cancel);
+    if (session.state === "preparing")
+      showWait(wait.connecting, encrypted ? wait.key : wait.connectingText, cancel);
     if (session.state === "connecting") showWait(wait.connecting, wait.connectingText, cancel);
     if (session.state === "unreachable") showWait(wait.connecting, wait.unreachable, cancel);
     if (session.state === "waiting") showWait(wait.lobby, wait.lobbyText, cancel);
@@ -182,8 +191,14 @@ class Page {
     this.#microphone.close();
     const known = code in strings.ended ? code : "other";
     const own = ["left", "unauthorized", "token-expired", "wrong-room"].includes(known);
-    const again = { again: LATER.has(known) ? strings.ended.retry : strings.ended.again, onAgain: () => this.#showForm() };
-    showEnd({ code: known, message: own ? "" : sentence(message) }, LATER.has(known) || BACK.has(known) ? again : {});
+    const again = {
+      again: LATER.has(known) ? strings.ended.retry : strings.ended.again,
+      onAgain: () => this.#showForm(),
+    };
+    showEnd(
+      { code: known, message: own ? "" : sentence(message) },
+      LATER.has(known) || BACK.has(known) ? again : {},
+    );
   }
 }
 

@@ -12,7 +12,8 @@ export class ModerationView {
     this.#session = session;
     byId("lobby-list").replaceChildren();
     byId("lock").onchange = ({ target }) => session.moderate({ type: "room-update", locked: target.checked });
-    byId("use-lobby").onchange = ({ target }) => session.moderate({ type: "room-update", lobby: target.checked });
+    byId("use-lobby").onchange = ({ target }) =>
+      session.moderate({ type: "room-update", lobby: target.checked });
     byId("end-room").onclick = end;
   }
 
@@ -30,7 +31,10 @@ export class ModerationView {
     const node = this.#visitors.get(id) ?? this.#add(id);
     node.querySelector(".visitor-name").textContent = name;
     const { admit, deny, admitOf, denyOf } = strings.lobby;
-    for (const [action, label, full] of [["admit", admit, admitOf(name)], ["deny", deny, denyOf(name)]]) {
+    for (const [action, label, full] of [
+      ["admit", admit, admitOf(name)],
+      ["deny", deny, denyOf(name)],
+    ]) {
       const button = node.querySelector(`.visitor-${action}`);
       button.textContent = label;
       button.setAttribute("aria-label", full);

@@ -59,6 +59,13 @@ export class Peer extends EventTarget {
     else this.#request();
   }
 
+  /** Our own signalling was lost and is back; what was in flight is gone. */
+  signalingReturned() {
+    if (this.state === "connected") return;
+    if (this.#offerer) this.#want("session");
+    else this.#expectOffer();
+  }
+
   /** A `signal` message from the other end; they are worked off one after the other. */
   receive(message) {
     this.#enqueue(() => this.#receivers[message.kind]?.(message));
@@ -137,7 +144,12 @@ export class Peer extends EventTarget {
     this.#round++;
     await connection.setLocalDescription();
     this.#rounds.set(ufragOf(connection.localDescription.sdp), this.#round);
-    this.#send({ kind: "offer", session: this.#session, round: this.#round, sdp: connection.localDescription.sdp });
+    this.#send({
+      kind: "offer",
+      session: this.#session,
+      round: this.#round,
+      sdp: connection.localDescription.sdp,
+    });
     this.#enter(this.#round === 1 ? "negotiating" : "restarting");
     this.#expect(() => this.#want("session"));
   }
@@ -183,7 +195,8 @@ export class Peer extends EventTarget {
     if (this.connection.signalingState !== "have-local-offer") return;
     await this.connection.setRemoteDescription({ type: "answer", sdp });
     if (this.state === "negotiating") this.#enter("connecting");
-    if (this.connection.connectionState === "connected" && this.state === "connecting") this.#enter("connected");
+    if (this.connection.connectionState === "connected" && this.state === "connecting")
+      this.#enter("connected");
     else this.#expect(() => this.#want("session"));
     await this.#addEarly();
     this.#request();
@@ -250,13 +263,14 @@ export class Peer extends EventTarget {
   }
 
   #onConnectionState(state) {
+    const wasConnected = this.state === "connected";
     if (state === "connected" && this.state !== "restarting" && this.connection.signalingState === "stable") {
       this.#enter("connected");
-    } else if (state === "disconnected" && this.state === "connected") {
+    } else if (wasConnected && (state === "disconnected" || state === "failed")) {
       this.#repair();
-    } else if (state === "failed" || state === "closed") {
-      if (this.state === "connected" && state === "failed") this.#repair();
-      else this.#want(this.#offerer || state === "closed" ? "session" : "round");
+    } else if (state === "closed" || state === "failed") {
+      if (wasConnected) this.#enter("restarting");
+      this.#want(this.#offerer || state === "closed" ? "session" : "round");
     }
   }
 
@@ -287,9 +301,11 @@ export class Peer extends EventTarget {
   }
 
   #enqueue(step) {
-    this.#work = this.#work.then(() => (this.state === "gone" ? undefined : step())).catch((error) => {
-      if (this.state !== "gone") console.warn(`Connecting with ${this.#id} failed:`, error.message);
-    });
+    this.#work = this.#work
+      .then(() => (this.state === "gone" ? undefined : step()))
+      .catch((error) => {
+        if (this.state !== "gone") console.warn(`Connecting with ${this.#id} failed:`, error.message);
+      });
   }
 
   #sendCandidate(round, candidate) {

@@ -22,7 +22,12 @@ export class MeshEngine extends EventTarget {
     super();
     this.#own = room.id;
     this.#anew = anew;
-    this.#context = { send, track, encryption, ice: { iceServers: room.iceServers, relayOnly: room.relayOnly } };
+    this.#context = {
+      send,
+      track,
+      encryption,
+      ice: { iceServers: room.iceServers, relayOnly: room.relayOnly },
+    };
     this.#timer = setInterval(() => this.#inspect(), INSPECT_MS);
     this.update(room);
     this.#anew = false;
@@ -37,6 +42,11 @@ export class MeshEngine extends EventTarget {
       if (peer) peer.away = who.away;
       else this.#add(who);
     }
+  }
+
+  /** Our signalling was lost and is back. */
+  signalingReturned() {
+    for (const peer of this.#peers.values()) peer.signalingReturned();
   }
 
   /** A `signal` message of the server. */
@@ -74,7 +84,14 @@ export class MeshEngine extends EventTarget {
 
   #add({ id, away, capabilities }) {
     const offerer = this.#own > id;
-    const peer = new Peer({ id, offerer, away, red: capabilities.red === true, anew: this.#anew, context: this.#context });
+    const peer = new Peer({
+      id,
+      offerer,
+      away,
+      red: capabilities.red === true,
+      anew: this.#anew,
+      context: this.#context,
+    });
     this.#peers.set(id, peer);
     peer.addEventListener("track", ({ detail: track }) => this.#emit("track", { id, track }));
     peer.addEventListener("state", () => this.#emit("state", { id, state: peer.state }));

@@ -19,7 +19,17 @@ export class PersonCard {
   constructor({ id, own, volume, actions }) {
     this.#own = own;
     const find = (selector) => this.node.querySelector(selector);
-    for (const part of ["avatar", "name", "tags", "hand", "muted", "quality", "quality-text", "mute", "remove"]) {
+    for (const part of [
+      "avatar",
+      "name",
+      "tags",
+      "hand",
+      "muted",
+      "quality",
+      "quality-text",
+      "mute",
+      "remove",
+    ]) {
       this.#parts[part] = find(part === "avatar" ? ".avatar" : `.person-${part}`);
     }
     Object.assign(this.#parts, {
@@ -45,7 +55,11 @@ export class PersonCard {
     const parts = this.#parts;
     setText(parts.avatar, initials(name));
     setText(parts.name, name);
-    const tags = [this.#own && words.you, role === "moderator" && words.moderator, recording && words.recording];
+    const tags = [
+      this.#own && words.you,
+      role === "moderator" && words.moderator,
+      recording && words.recording,
+    ];
     setText(parts.tags, tags.filter(Boolean).join(" · "));
     show(parts.verified, verified);
     show(parts.hand, hand > 0);
@@ -84,7 +98,10 @@ export class PersonCard {
 function initials(name) {
   const parts = name.split(" ").filter(Boolean);
   const first = [parts[0], parts.length > 1 ? parts.at(-1) : ""];
-  return first.map((part) => [...(part ?? "")][0] ?? "").join("").toUpperCase();
+  return first
+    .map((part) => [...(part ?? "")][0] ?? "")
+    .join("")
+    .toUpperCase();
 }
 
 function tintOf(id) {

@@ -106,7 +106,14 @@ export class RoomState {
     this.missing = new Set(settling ? absent.map((who) => who.id) : []);
     if (settling) for (const who of absent) this.participants.set(who.id, { ...who, away: true });
     if (!resumed) this.chat = [];
-    const left = settling ? [] : absent.map(({ id: gone, name: called }) => ({ type: "left", id: gone, name: called, reason: "gone" }));
+    const left = settling
+      ? []
+      : absent.map(({ id: gone, name: called }) => ({
+          type: "left",
+          id: gone,
+          name: called,
+          reason: "gone",
+        }));
     return [{ type: resumed ? "resumed" : "joined" }, ...left];
   }
 

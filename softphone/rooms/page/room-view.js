@@ -26,20 +26,27 @@ export class RoomView {
   #chat;
   #moderation;
   #noticeTimer = null;
+  #closing = new AbortController();
 
   constructor({ name, token, session, microphone, playback }) {
     this.#name = name;
     this.#token = token;
     this.#session = session;
     this.#microphone = microphone;
-    this.#people = new PeopleView({ session, microphone, playback, remove: (person) => this.#askRemove(person) });
+    this.#people = new PeopleView({
+      session,
+      microphone,
+      playback,
+      remove: (person) => this.#askRemove(person),
+    });
     this.#people.onMeasured = () => showStatistics(session.room, this.#people.numbers);
     this.#chat = new ChatView({ session, notice: (text) => this.notice(text) });
     this.#moderation = new ModerationView({ session, end: () => this.#askEnd() });
     setText(byId("room-title"), name);
     this.#wire(playback);
-    playback.addEventListener("blocked", () => show(byId("blocked"), true));
-    playback.addEventListener("unblocked", () => show(byId("blocked"), false));
+    const { signal } = this.#closing;
+    playback.addEventListener("blocked", () => show(byId("blocked"), true), { signal });
+    playback.addEventListener("unblocked", () => show(byId("blocked"), false), { signal });
     session.addEventListener("happened", ({ detail }) => this.#happened(detail));
     showView("room", strings.title.room(name));
     if (matchMedia("(min-width: 60rem)").matches) {
@@ -75,6 +82,7 @@ export class RoomView {
   }
 
   close() {
+    this.#closing.abort();
     this.#people.close();
     this.#chat.open(false);
     clearTimeout(this.#noticeTimer);
@@ -136,7 +144,9 @@ export class RoomView {
   }
 
   #askEnd() {
-    this.#ask(strings.question.end, strings.question.endYes, () => this.#session.moderate({ type: "end-room" }));
+    this.#ask(strings.question.end, strings.question.endYes, () =>
+      this.#session.moderate({ type: "end-room" }),
+    );
   }
 
   #ask(text, yes, action) {

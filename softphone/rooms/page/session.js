@@ -53,7 +53,10 @@ export class Session extends EventTarget {
         this.#end({ code: "encryption", message: "" });
       }
     }
-    if (this.state === "ended") return;
+    if (this.state === "ended") {
+      this.#encryption?.close();
+      return;
+    }
     const capabilities = {
       red: canRed() && !this.#encryption,
       inband_fec: true,
@@ -146,7 +149,8 @@ export class Session extends EventTarget {
     else this.#engine?.update(this.room);
     if (message.type === "muted") this.#microphone.muted = true;
     if (message.type === "peer-changed" && message.participant.id === this.room.id) this.#changedSelf();
-    if (message.type === "refused" && message.code === "rate-limit") setTimeout(() => this.#reconcile(), TOO_FAST_MS);
+    if (message.type === "refused" && message.code === "rate-limit")
+      setTimeout(() => this.#reconcile(), TOO_FAST_MS);
     for (const who of this.room.participants.values()) {
       this.#playback.setMuted(who.id, who.muted || this.#isUnreadable(who));
     }
@@ -162,10 +166,15 @@ export class Session extends EventTarget {
     }
     keepPlace(this.#name, { token: this.#token, resume: message.resume, name: this.room.name });
     keepPlace(this.#name, { seconds: message.resume_seconds });
-    if (resumed && this.#engine) this.#engine.update(this.room);
-    else this.#startEngine(engine, resumed);
+    if (resumed && this.#engine) {
+      this.#engine.update(this.room);
+      this.#engine.signalingReturned();
+    } else {
+      this.#startEngine(engine, resumed);
+    }
     clearTimeout(this.#settling);
-    if (this.room.missing.size > 0) this.#settling = setTimeout(() => this.#settle(), 1000 * message.settle_seconds);
+    if (this.room.missing.size > 0)
+      this.#settling = setTimeout(() => this.#settle(), 1000 * message.settle_seconds);
     this.#enter("joined");
     // The server answers with all it knows of us. Only what it can't know is told to one who comes
     // back: a moderator may have turned the microphone off meanwhile.
@@ -178,7 +187,13 @@ export class Session extends EventTarget {
     this.#encryptionStates.clear();
     const { room } = this;
     const send = (message) => this.#signaling.send(message);
-    this.#engine = createEngine(name, { room, send, anew, track: this.#microphone.track, encryption: this.#encryption });
+    this.#engine = createEngine(name, {
+      room,
+      send,
+      anew,
+      track: this.#microphone.track,
+      encryption: this.#encryption,
+    });
     this.#engine.addEventListener("track", ({ detail: { id, track } }) => this.#playback.attach(id, track));
     this.#engine.addEventListener("gone", ({ detail: { id } }) => this.#playback.detach(id));
     this.#engine.addEventListener("state", () => this.#changed());
@@ -200,7 +215,8 @@ export class Session extends EventTarget {
 
   // A change that was refused, or made while the connection was lost, is made up for.
   #reconcile() {
-    if (this.state === "joined" && this.room.muted !== this.#microphone.muted) this.#update({ muted: this.#microphone.muted });
+    if (this.state === "joined" && this.room.muted !== this.#microphone.muted)
+      this.#update({ muted: this.#microphone.muted });
   }
 
   #update(changes) {
@@ -212,7 +228,8 @@ export class Session extends EventTarget {
     encryption.addEventListener("state", ({ detail: { id, state } }) => {
       this.#encryptionStates.set(id, state);
       const name = this.room.nameOf(id);
-      if (state === "failing") this.dispatchEvent(new CustomEvent("happened", { detail: { type: "failing", name } }));
+      if (state === "failing")
+        this.dispatchEvent(new CustomEvent("happened", { detail: { type: "failing", name } }));
       this.#changed();
     });
     return encryption;

@@ -28,7 +28,10 @@ const ROWS = {
 /** `numbers` of participants by id, from a StatisticsWindow each. */
 export function showStatistics(room, numbers) {
   if (!byId("statistics").open) return;
-  const people = [...room.participants.values()].map(({ id, name }) => ({ name, numbers: numbers.get(id) ?? {} }));
+  const people = [...room.participants.values()].map(({ id, name }) => ({
+    name,
+    numbers: numbers.get(id) ?? {},
+  }));
   if (people.length === 0) people.push({ ...NONE, name: words.nobody });
   const texts = [["", ...people.map(({ name }) => name)]];
   for (const [group, rows] of Object.entries(ROWS)) {

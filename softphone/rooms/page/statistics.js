@@ -13,7 +13,8 @@ export class StatisticsWindow {
     const [{ now: since, totals: before }] = this.#history;
     if (totals.packetsReceived < before.packetsReceived) this.#history = [{ now, totals }]; // a new session
     const change = (name) => totals[name] - before[name];
-    const ratio = (part, whole) => (change(whole) > 0 ? Math.min(1, Math.max(0, change(part) / change(whole))) : undefined);
+    const ratio = (part, whole) =>
+      change(whole) > 0 ? Math.min(1, Math.max(0, change(part) / change(whole))) : undefined;
     const rate = (name) => (now > since ? Math.max(0, (8000 * change(name)) / (now - since)) : undefined);
     const expected = change("packetsReceived") + change("packetsLost");
     return {
@@ -22,17 +23,24 @@ export class StatisticsWindow {
       sendRate: rate("bytesSent"),
       loss: expected > 0 ? Math.max(0, change("packetsLost") / expected) : undefined,
       concealed: ratio("concealedSamples", "totalSamplesReceived"),
-      bufferDelay: change("jitterBufferEmittedCount") > 0
-        ? change("jitterBufferDelay") / change("jitterBufferEmittedCount")
-        : undefined,
+      bufferDelay:
+        change("jitterBufferEmittedCount") > 0
+          ? change("jitterBufferDelay") / change("jitterBufferEmittedCount")
+          : undefined,
     };
   }
 }
 
 const COUNTERS = {
   "inbound-rtp": [
-    "packetsReceived", "packetsLost", "bytesReceived", "fecPacketsReceived", "concealedSamples",
-    "totalSamplesReceived", "jitterBufferDelay", "jitterBufferEmittedCount",
+    "packetsReceived",
+    "packetsLost",
+    "bytesReceived",
+    "fecPacketsReceived",
+    "concealedSamples",
+    "totalSamplesReceived",
+    "jitterBufferDelay",
+    "jitterBufferEmittedCount",
   ],
   "outbound-rtp": ["packetsSent", "bytesSent"],
 };
@@ -66,7 +74,10 @@ function selectedPair(reports, all) {
   const transport = all.find(({ type }) => type === "transport");
   return (
     reports.get(transport?.selectedCandidatePairId) ??
-    all.find(({ type, selected, nominated, state }) => type === "candidate-pair" && (selected || (nominated && state === "succeeded")))
+    all.find(
+      ({ type, selected, nominated, state }) =>
+        type === "candidate-pair" && (selected || (nominated && state === "succeeded")),
+    )
   );
 }
 

@@ -3,7 +3,11 @@
 const known = (value, format) => (value === undefined ? undefined : format());
 
 export const strings = {
-  title: { join: "Join a room", room: (room) => `${room} · softphone`, muted: (room) => `Muted · ${room} · softphone` },
+  title: {
+    join: "Join a room",
+    room: (room) => `${room} · softphone`,
+    muted: (room) => `Muted · ${room} · softphone`,
+  },
 
   join: {
     title: (room) => (room ? `Join ${room}` : "Join a room"),
@@ -15,8 +19,10 @@ export const strings = {
     muted: "Join with the microphone off",
     more: "Encryption",
     passphrase: "Passphrase of the room",
-    passphraseHint: "Encrypts your voice from end to end. All in the room must type the same; leave it empty if nobody does.",
-    cannotEncrypt: "This browser can't encrypt from end to end. Use a current Firefox, Chrome, Edge or Safari.",
+    passphraseHint:
+      "Encrypts your voice from end to end. All in the room must type the same; leave it empty if nobody does.",
+    cannotEncrypt:
+      "This browser can't encrypt from end to end. Use a current Firefox, Chrome, Edge or Safari.",
     join: "Join",
     joinSilent: "Join without a microphone",
     again: "Try again",
@@ -34,9 +40,12 @@ export const strings = {
   },
 
   microphone: {
-    insecure: "Browsers give a page the microphone only over HTTPS. Ask for a link that begins with https://.",
-    unsupported: "This browser has no access to microphones. Please use a current Firefox, Chrome, Edge or Safari.",
-    denied: "The microphone is not allowed. Allow it with the button beside the address of this page, then try again.",
+    insecure:
+      "Browsers give a page the microphone only over HTTPS. Ask for a link that begins with https://.",
+    unsupported:
+      "This browser has no access to microphones. Please use a current Firefox, Chrome, Edge or Safari.",
+    denied:
+      "The microphone is not allowed. Allow it with the button beside the address of this page, then try again.",
     none: "No microphone was found. Plug one in and try again.",
     busy: "The microphone can't be opened. Another program may be using it.",
     failed: "The microphone can't be opened.",
@@ -61,7 +70,10 @@ export const strings = {
     "room-closed": ["The room was closed", "A moderator ended it for everybody."],
     timeout: ["Nobody let you in", "You waited for a long time. Perhaps the meeting has not begun."],
     replaced: ["You are here in another tab", "This room was opened again elsewhere, so this page hung up."],
-    unauthorized: ["This link does not open the room", "It is incomplete or was not made by this server. Copy the whole link, with everything after the #, or ask for a new one."],
+    unauthorized: [
+      "This link does not open the room",
+      "It is incomplete or was not made by this server. Copy the whole link, with everything after the #, or ask for a new one.",
+    ],
     "token-expired": ["This link has expired", "Ask whoever invited you for a new one."],
     "wrong-room": ["This link is for another room", "Open it as it was sent to you."],
     barred: ["You can't come in again", "A moderator removed you from this room."],
@@ -70,11 +82,23 @@ export const strings = {
     locked: ["The room is locked", "Somebody inside can open it for you."],
     "server-full": ["The server is full", "Try again in a few minutes."],
     engine: ["The media server does not answer", "Try again in a few minutes."],
-    "unknown-engine": ["This page does not fit the server", "Reload it. If that does not help, tell the operator of the server."],
-    version: ["This page does not fit the server", "Reload it. If that does not help, tell the operator of the server."],
+    "unknown-engine": [
+      "This page does not fit the server",
+      "Reload it. If that does not help, tell the operator of the server.",
+    ],
+    version: [
+      "This page does not fit the server",
+      "Reload it. If that does not help, tell the operator of the server.",
+    ],
     encryption: ["The encryption could not be prepared", "Reload the page and try again."],
-    unsupported: ["This browser is too old for calls", "Please use a current Firefox, Chrome, Edge or Safari."],
-    other: ["The connection was closed", "Something went wrong between this page and the server. Reload the page to try again."],
+    unsupported: [
+      "This browser is too old for calls",
+      "Please use a current Firefox, Chrome, Edge or Safari.",
+    ],
+    other: [
+      "The connection was closed",
+      "Something went wrong between this page and the server. Reload the page to try again.",
+    ],
   },
 
   room: {
@@ -82,13 +106,19 @@ export const strings = {
     statistics: "Statistics",
     settings: "Settings",
     copied: "The link is copied. Who has it can join.",
-    copiedPersonal: "Your own invitation is for you alone, so the link was copied without it. Others need an invitation of their own.",
+    copiedPersonal:
+      "Your own invitation is for you alone, so the link was copied without it. Others need an invitation of their own.",
     blocked: "The browser plays no sound until you allow it.",
     unblock: "Play sound",
     reconnecting: "Reconnecting to the room. You can go on talking.",
     back: "Connected to the room again.",
     people: (count, capacity) => `In the room: ${count} of ${capacity}`,
-    facts: { locked: "locked", lobby: "newcomers wait", encrypted: "end-to-end encrypted", recording: "is being recorded" },
+    facts: {
+      locked: "locked",
+      lobby: "newcomers wait",
+      encrypted: "end-to-end encrypted",
+      recording: "is being recorded",
+    },
   },
 
   person: {
@@ -114,9 +144,20 @@ export const strings = {
     passphrase: "Has another passphrase",
   },
 
-  lobby: { title: "Waiting to come in", admit: "Let in", deny: "Turn away", admitOf: (name) => `Let ${name} in`, denyOf: (name) => `Turn ${name} away` },
+  lobby: {
+    title: "Waiting to come in",
+    admit: "Let in",
+    deny: "Turn away",
+    admitOf: (name) => `Let ${name} in`,
+    denyOf: (name) => `Turn ${name} away`,
+  },
 
-  moderation: { title: "Moderation", lock: "Lock the room", lobby: "Newcomers wait to be let in", end: "End for everybody" },
+  moderation: {
+    title: "Moderation",
+    lock: "Lock the room",
+    lobby: "Newcomers wait to be let in",
+    end: "End for everybody",
+  },
 
   question: {
     no: "Cancel",
@@ -126,11 +167,33 @@ export const strings = {
     endYes: "End for everybody",
   },
 
-  chat: { title: "Chat", label: "Message to all", send: "Send", empty: "Nobody has written yet.", you: "You", unread: (count) => `${count} unread`, offline: "Not sent: the room is being reconnected." },
+  chat: {
+    title: "Chat",
+    label: "Message to all",
+    send: "Send",
+    empty: "Nobody has written yet.",
+    you: "You",
+    unread: (count) => `${count} unread`,
+    offline: "Not sent: the room is being reconnected.",
+  },
 
-  controls: { title: "Your controls", mute: "Mute", unmute: "Unmute", raise: "Raise hand", lower: "Lower hand", chat: "Chat", leave: "Leave" },
+  controls: {
+    title: "Your controls",
+    mute: "Mute",
+    unmute: "Unmute",
+    raise: "Raise hand",
+    lower: "Lower hand",
+    chat: "Chat",
+    leave: "Leave",
+  },
 
-  settings: { title: "Settings", processing: "Remove echo and noise, level out loudness", tones: "Tones when somebody comes or leaves", rename: "Change", close: "Close" },
+  settings: {
+    title: "Settings",
+    processing: "Remove echo and noise, level out loudness",
+    tones: "Tones when somebody comes or leaves",
+    rename: "Change",
+    close: "Close",
+  },
 
   link: { title: "Link to this room", hint: "Copy it from here:" },
 
@@ -155,14 +218,16 @@ export const strings = {
     percent: (share) => known(share, () => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`),
     milliseconds: (seconds) => known(seconds, () => `${Math.round(1000 * seconds)} ms`),
     rate: (bits) => known(bits, () => `${Math.round(bits / 1000)} kb/s`),
-    ways: (relayed, protocol) => known(protocol, () => `${relayed ? "relayed" : "direct"}, ${protocol.toUpperCase()}`),
+    ways: (relayed, protocol) =>
+      known(protocol, () => `${relayed ? "relayed" : "direct"}, ${protocol.toUpperCase()}`),
   },
 
   happened: {
     joined: () => "You are in the room.",
     resumed: () => "Connected to the room again.",
     came: ({ name }) => `${name} came in.`,
-    left: ({ name, reason }) => ({ removed: `${name} was removed.`, gone: `${name} was lost.` })[reason] ?? `${name} left.`,
+    left: ({ name, reason }) =>
+      ({ removed: `${name} was removed.`, gone: `${name} was lost.` })[reason] ?? `${name} left.`,
     hand: ({ name }) => `${name} raised a hand.`,
     recording: ({ name }) => `${name} records the room.`,
     away: ({ name }) => `${name} lost the room and may come back.`,
@@ -173,7 +238,9 @@ export const strings = {
     "lobby-on": () => "Newcomers wait to be let in.",
     "lobby-off": () => "Newcomers come in without waiting.",
     "muted-by": ({ name }) => `${name || "A moderator"} turned your microphone off.`,
-    refused: ({ code, message }) => sentence(message) || (code === "rate-limit" ? "That was too fast. Please wait a moment." : "This is not allowed."),
+    refused: ({ code, message }) =>
+      sentence(message) ||
+      (code === "rate-limit" ? "That was too fast. Please wait a moment." : "This is not allowed."),
     failing: ({ name }) => `${name} has another passphrase, or none. You can't hear each other.`,
     handUp: () => "Your hand is raised.",
     handDown: () => "Your hand is down.",

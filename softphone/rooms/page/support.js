@@ -21,7 +21,12 @@ export function isSupported() {
 
 /** For the others to see, such as "Chrome 130". */
 export function browserName() {
-  const patterns = [["Firefox", /Firefox\/(\d+)/], ["Edge", /Edg\/(\d+)/], ["Chrome", /Chrom(?:e|ium)\/(\d+)/], ["Safari", /Version\/(\d+).*Safari/]];
+  const patterns = [
+    ["Firefox", /Firefox\/(\d+)/],
+    ["Edge", /Edg\/(\d+)/],
+    ["Chrome", /Chrom(?:e|ium)\/(\d+)/],
+    ["Safari", /Version\/(\d+).*Safari/],
+  ];
   const found = patterns.map(([name, pattern]) => [name, pattern.exec(navigator.userAgent)?.[1]]);
   const [name, version] = found.find(([, number]) => number) ?? ["browser", ""];
   return `${name} ${version}`.trim();
