@@ -229,6 +229,7 @@ class PlayoutEngine:
             since_arrival=max(0.0, at - self._last_arrival),
             waited=self._waited / OPUS_CLOCK_RATE,
             concealed=self._concealer.concealed,
+            silent=sources.silent,
             pause=self._pause,
             dtx=dtx,
             reach=self._reach / OPUS_CLOCK_RATE,

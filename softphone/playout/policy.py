@@ -9,6 +9,7 @@ a call. Policies are found by name through the entry-point group
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 from softphone.playout.frames import Action, Source
@@ -21,6 +22,7 @@ __all__ = [
     "Observation",
     "PlayoutPolicy",
     "PolicyConfig",
+    "default_policy",
     "playout_policies",
 ]
 
@@ -90,6 +92,8 @@ class Observation:
     """How far back the newest DRED reached, seconds; 0 when the sender uses none."""
     round_trip: float | None
     """Network round trip, seconds; None while unknown."""
+    silent: bool = False
+    """The next frame is missing, and DRED says that the sender was silent then."""
 
     @property
     def best(self) -> Source:
@@ -163,3 +167,12 @@ playout_policies: Registry[type[PlayoutPolicy]] = Registry(
     },
 )
 """Every playout policy that is installed."""
+
+
+@cache
+def default_policy() -> str:
+    """The policy for those who name none: ``onnx`` where it is installed, else ``histogram``.
+
+    ``onnx`` itself goes over to ``histogram``, and says so, when its model can't be used.
+    """
+    return "onnx" if "onnx" in playout_policies.names() else "histogram"

@@ -112,7 +112,7 @@ def _other_output(path: Path) -> None:
 
 def _other_version(path: Path) -> None:
     data = path.read_bytes()
-    changed = data.replace(b"\x0a\x07version\x12\x012", b"\x0a\x07version\x12\x010")
+    changed = data.replace(b"\x0a\x07version\x12\x013", b"\x0a\x07version\x12\x010")
     assert changed != data
     path.write_bytes(changed)
 

@@ -1,13 +1,15 @@
 """Costs, the simulator, and the teacher that knows the future."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
 from softphone_onnx_playout.e_model import delay_impairment, mos_to_r, r_to_mos
-from softphone_onnx_playout.features import FEATURES, FeatureExtractor
+from softphone_onnx_playout.features import FEATURES, TARGETS, FeatureExtractor
+from softphone_onnx_playout.holding import hold_target
 from softphone_onnx_playout.training.cost import CostTable, call_cost
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.networks import NetworkGenerator
@@ -17,7 +19,7 @@ from softphone_onnx_playout.training.teacher import Teacher, Visit
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
-from softphone.playout import Action, PlayoutConfig, PolicyConfig, Source, TraceRecord
+from softphone.playout import Action, Observation, PlayoutConfig, PolicyConfig, Source, TraceRecord
 from softphone.playout.policies.fixed import FixedPolicy
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
@@ -75,8 +77,8 @@ def test_cost_adds_up_by_source_and_action() -> None:
     )
     assert result.concealment == pytest.approx(0.02 * 300)
     assert result.redundancy == pytest.approx(0.02 * 50)
-    assert result.waiting == pytest.approx(0.01 * 100 * costs.waiting_share)
-    assert result.skipping == pytest.approx(0.02 * 100 * costs.skipping_share)
+    assert result.waiting == pytest.approx(0.01 * costs.wait(0.0))
+    assert result.skipping == pytest.approx(0.02 * costs.skip(0.01))
     assert result.tempo == pytest.approx(costs.tempo)
     assert result.concealed == pytest.approx(0.07)
     assert result.seconds == pytest.approx(0.14)
@@ -107,6 +109,7 @@ def test_need_of_each_source() -> None:
         arrival=np.where(np.isnan(delays), np.inf, (np.arange(10) + 1) * FRAME + delays),
         lbrr=np.ones(10, np.bool_),
         reach=np.full(10, 2 * 960),
+        silent=np.zeros(10, np.int64),
         copies=np.zeros(10, np.int64),
         path_delay=0.010,
     )
@@ -161,21 +164,41 @@ def _one_off(delay: float) -> NetworkCall:
         np.zeros(400, np.bool_),
         np.zeros(400, np.int64),
         np.zeros(400, np.int64),
+        np.zeros(400, np.int64),
         0.010,
     )
 
 
 def test_teacher_waits_for_what_is_late_and_not_for_what_is_lost() -> None:
     missing = [Visit(100, 0.030, 0.0)]
-    assert Teacher(_one_off(0.020)).label(missing)[0, -1] < -0.5
+    assert Teacher(_one_off(0.020)).label(missing)[0, -1] < -0.3
     assert Teacher(_one_off(np.inf)).label(missing)[0, -1] > 0.1
+
+
+def test_policy_conceals_short_holes_in_place_and_waits_in_long_ones() -> None:
+    control = Observation(
+        now=1.0, frame=0.020, sources=(Source.PLC,), delay=0.060, mouth_to_ear=0.100, buffered=0.0,
+        contiguous=0.0, gap=None, since_arrival=0.1, waited=0.0, concealed=0.020, pause=False, dtx=False,
+        reach=0.0, round_trip=0.05,
+    )  # fmt: skip
+    table = [
+        (control, 0.060, False, Action.PLAY),  # at the target
+        (control, 0.120, False, Action.WAIT),  # below it
+        (replace(control, concealed=0.5), 0.060, False, Action.WAIT),  # words would be missed
+        (control, 0.060, True, Action.WAIT),  # the model expects it to pay
+        (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
+        (replace(control, gap=0.020), 0.040, False, Action.SKIP),  # lost, and above the target
+        (replace(control, gap=0.020), 0.060, False, Action.PLAY),
+    ]
+    for observation, target, wait, action in table:
+        assert hold_target(observation, target, wait=wait).action is action
 
 
 def test_committing_is_never_better_than_choosing(library: SpeechLibrary) -> None:
     call = NetworkGenerator(library, seconds=6.0).draw(7)
     teacher = Teacher(call)
     labels = teacher.label([Visit(0, FRAME + call.path_delay + 0.060, 0.0)])
-    assert float(labels[:, :-1].min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
+    assert float(labels[:, : len(TARGETS)].min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
 
 
 def test_features_are_bounded_and_do_not_depend_on_the_clock(library: SpeechLibrary) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.playout import Arrival, Observation, Source
+from softphone.rtp.packet import OPUS_CLOCK_RATE
 
 __all__ = ["FEATURES", "TARGETS", "TENT_AT", "FeatureExtractor"]
 
@@ -19,12 +20,23 @@ _MEMORIES = (0.9, 0.98, 0.9967, 0.9993)
 _PEAK_TIMES = (1.0, 5.0, 30.0)
 """Seconds after which the memory of a peak has fallen to 1/e of it."""
 _SPIKES = (0.060, 0.120, 0.240)
+_TREND_MEMORIES = (0.9, 0.98, 0.995)
 _MAX_GAP = 200
 """A larger hole in the sequence numbers is no loss to learn from."""
 _RECENT = 4
-_STATE = 22
+_STATE = 23
+_COUNTED = 3
+"""So many of the longest memories give their shares as they are too, not only the logarithms."""
 
-TENT_AT = len(_MEMORIES) * len(TARGETS) + 2 * len(_MEMORIES) + 1 + len(_PEAK_TIMES) + len(_SPIKES) + _RECENT
+TENT_AT = (
+    (len(_MEMORIES) + _COUNTED) * len(TARGETS)
+    + 2 * len(_MEMORIES)
+    + 1
+    + len(_PEAK_TIMES)
+    + len(_SPIKES)
+    + len(_TREND_MEMORIES)
+    + _RECENT
+)
 """Where the present delay begins in the vector: a weight for each target, at most two not 0."""
 
 FEATURES = TENT_AT + len(TARGETS) + _STATE
@@ -58,6 +70,8 @@ class FeatureExtractor:
         self._spikes = [-math.inf] * len(_SPIKES)
         self._recent: deque[float] = deque([0.0] * _RECENT, _RECENT)
         self._lbrr = 0.0
+        self._transit: float | None = None
+        self._usual = np.zeros(len(_TREND_MEMORIES))
 
     def on_arrival(self, arrival: Arrival) -> None:
         """A packet has come in."""
@@ -78,6 +92,10 @@ class FeatureExtractor:
             if delay > spike:
                 self._spikes[number] = arrival.at
         self._recent.append(delay)
+        self._transit = arrival.at - arrival.timestamp / OPUS_CLOCK_RATE
+        if self._added <= 1:
+            self._usual[:] = self._transit
+        self._usual += (1.0 - np.array(_TREND_MEMORIES)) * (self._transit - self._usual)
 
     def on_repair(self, relative_delay: float) -> None:
         """The packet that came last repairs a lost frame."""
@@ -94,11 +112,13 @@ class FeatureExtractor:
         return np.concatenate(
             (
                 np.log10(seen.ravel() + 1e-3) / 3.0 + 0.5,
+                seen[-_COUNTED:].ravel(),
                 np.sqrt(self._lost),
                 np.sqrt(self._unrepaired),
                 (math.log(self._burst + 0.1) / 2.0,),
                 np.minimum(self._peaks * 3.0, 2.0),
                 since,
+                np.clip(((self._transit or 0.0) - self._usual) * 4.0, -2.0, 2.0),
                 np.minimum(np.array(self._recent) * 4.0, 2.0),
                 _tent(observation.delay),
                 self._state(observation),
@@ -124,6 +144,7 @@ class FeatureExtractor:
             min(observation.waited * 10.0, 2.0),
             min(observation.waited, 2.0),
             min(observation.concealed * 10.0, 2.0),
+            float(observation.silent),
             float(observation.pause),
             float(observation.dtx),
             min(observation.reach, 1.0),

@@ -1,6 +1,7 @@
 """The policy ``onnx``: a small network that says what each delay will cost."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from softphone.playout import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
-from softphone.playout.policies.control import DelayControl
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
@@ -39,12 +39,17 @@ class OnnxPolicy(PlayoutPolicy):
 
     HORIZON = 5.0
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
-    DELAY_WEIGHT = 1.0
+    DELAY_WEIGHT = 0.7
     """What delay counts: above 1 for less delay, below for fewer gaps."""
-    INERTIA = 0.5
+    INERTIA = 1.5
     """R·s that a new target must save to replace the present one."""
-    RELUCTANCE = 0.2
-    """R·s that waiting must save over going on: whoever marked it knew what would come."""
+    RELUCTANCE = 1.0
+    """R·s that waiting must save over going on: whoever marked it knew what would come, and a
+    listener minds a broken rhythm more than a short hole."""
+    LATE_RELUCTANCE = 0.2
+    """The same while packets come too late: then the delay has to grow, and going on loses them all."""
+    LATE_MEMORY = 3.0
+    """Seconds for which a packet that came too late counts."""
     SLOW = 0.002
     """CPU seconds that one step may take."""
     SLOW_STEPS = 3
@@ -89,6 +94,8 @@ class OnnxPolicy(PlayoutPolicy):
     def on_arrival(self, arrival: Arrival) -> None:
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
+        if arrival.late:
+            self._late_at = arrival.at
         self._features.on_arrival(arrival)
 
     def on_repair(self, relative_delay: float) -> None:
@@ -106,27 +113,29 @@ class OnnxPolicy(PlayoutPolicy):
                 self._give_up(str(error))
             else:
                 self._watch(self._clock() - began)
-                return hold_target(self._control, observation, target, wait=wait)
+                return hold_target(observation, target, wait=wait)
         return self._fallback.decide(observation)
 
     def _begin(self) -> None:
-        self._control = DelayControl()
         self._chosen: int | None = None
+        self._late_at = -math.inf
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
         predicted = model.predict(self._features.extract(observation)).astype(np.float64)
-        costs = predicted[:-1]
+        costs = predicted[: len(TARGETS)]
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
         possible[0] = True
         costs[~possible] = np.inf
+        late = observation.now - self._late_at <= self.LATE_MEMORY
+        reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
         best = int(np.argmin(costs))
         chosen = self._chosen
         if chosen is None or not possible[chosen] or costs[chosen] - costs[best] > self.INERTIA:
             self._chosen = chosen = best
-        return float(TARGETS[chosen]), bool(predicted[-1] < -self.RELUCTANCE)
+        return float(TARGETS[chosen]), bool(predicted[-1] < -reluctance)
 
     def _watch(self, seconds: float) -> None:
         self._slow = self._slow + 1 if seconds > self.SLOW else 0

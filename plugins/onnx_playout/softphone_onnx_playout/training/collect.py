@@ -21,7 +21,7 @@ _EPISODE = 60
 """Mean number of steps that a random target is kept."""
 _KEPT = 0.5
 """Share of the ordinary steps that are learned from; steps with something missing all are."""
-_WAITING = (0.0, 0.5, 0.9, 0.98)
+_OFTEN = (0.0, 0.5, 0.9, 0.98)
 """Shares of the missing frames' steps in which chance waits, one for each episode."""
 _END = 100
 """Last frames of a call, whose cost-to-go is cut short."""
@@ -34,9 +34,9 @@ class Lesson:
     features: NDArray[np.float32]
     """Shape (n, features)."""
     labels: NDArray[np.float32]
-    """Shape (n, targets + 1): cost of committing to each target above what its delay alone
-    costs, less the mean over the targets, and cost of waiting against going on, NaN where
-    nothing was missing, R·s."""
+    """Shape (n, targets + 1), R·s: cost of committing to each target above what its delay alone
+    costs, less the mean over the targets; cost of waiting against going on, NaN where nothing was
+    missing."""
 
 
 class _Explorer:
@@ -47,7 +47,7 @@ class _Explorer:
         self._student, self._share, self._rng = student, share, rng
         self._left = 0
         self._wanted: int | None = None
-        self._patience = 0.0
+        self._often = 0.0
         self.seen: list[NDArray[np.float32]] = []
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -56,13 +56,13 @@ class _Explorer:
             self._left = 1 + int(self._rng.exponential(_EPISODE))
             explore = self._student is None or self._rng.random() < self._share
             self._wanted = int(self._rng.integers(len(TARGETS))) if explore else None
-            self._patience = float(self._rng.choice(_WAITING))
+            self._often = float(self._rng.choice(_OFTEN))
         self._left -= 1
         if self._wanted is None and self._student is not None:
             return self._student.predict(features)
         costs = np.full(OUTPUTS, 1e6, np.float32)
         costs[self._wanted or 0] = 0.0
-        costs[-1] = -1.0 if self._rng.random() < self._patience else 1.0
+        costs[-1] = -1.0 if self._rng.random() < self._often else 1.0
         return costs
 
 
@@ -92,7 +92,7 @@ def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore:
     rows = np.flatnonzero(kept)
     labels = Teacher(call).label([visits[row] for row in rows])
     alone = OnnxPolicy.HORIZON * delay_impairment(np.array(offsets)[rows, None] + TARGETS[None, :])
-    costs = labels[:, :-1] - alone
+    costs = labels[:, : len(TARGETS)] - alone
     costs -= costs.mean(axis=1, keepdims=True)
     waiting = np.where(np.array(missing)[rows], labels[:, -1], np.nan)
     labels = np.column_stack((costs, waiting)).astype(np.float32)

@@ -51,17 +51,23 @@ class CostTable:
     lbrr: float = field(default_factory=lambda: _shipped("lbrr")[0])
     dred: float = field(default_factory=lambda: _shipped("dred")[0])
     waiting_share: float = 0.7
-    """Of the price of concealment."""
-    skipping_share: float = 0.3
-    """Of the price of concealment."""
-    tempo: float = 0.15
+    """Of the price of concealment; the rest is what passing over costs."""
+    tempo: float = 0.2
     """R·s for one change of tempo in active speech."""
     silence: float = 0.03
     """What a pause counts, as a share of active speech."""
 
     def conceal(self, run: float) -> float:
-        """Price of concealment after a run of ``run`` seconds of it."""
+        """Price of concealment in place after a run of ``run`` seconds of it."""
         return self.concealment[int(np.searchsorted(self.positions, run + 1e-9, "right")) - 1]
+
+    def wait(self, run: float) -> float:
+        """Price of audio made up while the speech is still to come, after such a run."""
+        return self.waiting_share * self.conceal(run)
+
+    def skip(self, run: float) -> float:
+        """Price of speech passed over, after such a run."""
+        return (1.0 - self.waiting_share) * self.conceal(run)
 
     def weight(self, active: NDArray[np.float64]) -> NDArray[np.float64]:
         """What frames count, given the share of active speech in each."""
@@ -121,16 +127,15 @@ def call_cost(
         result.seconds += media
         result.delay += media * float(delay_impairment(delay))
         weighted_delay += media * delay
-        price = costs.conceal(run)
         if record.action is Action.SKIP:
-            result.skipping += costs.skipping_share * price * weight * media
+            result.skipping += costs.skip(run) * weight * media
             result.concealed += share * media
         elif record.action is Action.WAIT:
-            result.waiting += costs.waiting_share * price * weight * audio
+            result.waiting += costs.wait(run) * weight * audio
             result.concealed += share * audio
             run += audio
         elif record.source.is_concealment:
-            result.concealment += price * weight * media
+            result.concealment += costs.conceal(run) * weight * media
             result.concealed += share * media
             run += audio
         else:

@@ -31,11 +31,14 @@ def export(student: Student, path: Path, training: dict[str, Any]) -> None:
         scale = np.float32(SCALE if k == last else 1.0)
         initializers.append(numpy_helper.from_array(weight * scale, f"weight{k}"))
         initializers.append(numpy_helper.from_array(bias * scale, f"bias{k}"))
-        result = OUTPUT if k == last else f"sum{k}"
+        result = f"sum{k}"
         nodes.append(helper.make_node("Gemm", [value, f"weight{k}", f"bias{k}"], [result]))
         value = f"hidden{k}"
         if k < last:
             nodes.append(helper.make_node("Relu", [result], [value]))
+    initializers.append(numpy_helper.from_array(student.direct * np.float32(SCALE), "direct"))
+    nodes.append(helper.make_node("MatMul", [INPUT, "direct"], ["line"]))
+    nodes.append(helper.make_node("Add", [f"sum{last}", "line"], [OUTPUT]))
     floats = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,

@@ -33,6 +33,8 @@ class NetworkCall:
     """The packet holds in-band FEC for the frame before it."""
     reach: NDArray[np.int64]
     """How far back the packet's DRED reaches, samples."""
+    silent: NDArray[np.int64]
+    """How much of the recent end of its reach is known to be silence, samples."""
     copies: NDArray[np.int64]
     """Earlier packets that it holds copies of."""
     path_delay: float
@@ -46,7 +48,8 @@ class NetworkCall:
         delays = np.array([np.inf if fate is None else fate for fate in fates])
         arrival = (np.arange(count) + 1) * FRAME + delays
         lbrr, reach, copies = _plan(delays, speech, sending, trace.mean_delay or 0.0)
-        return cls(speech, arrival, lbrr, reach, copies, trace.min_delay or 0.0)
+        silent = np.minimum(_silence_before(speech.pause), reach)
+        return cls(speech, arrival, lbrr, reach, silent, copies, trace.min_delay or 0.0)
 
     @property
     def frames(self) -> int:
@@ -72,6 +75,13 @@ class NetworkCall:
             )
             need[:-back, 3] = np.minimum(need[:-back, 3], column)
         return need
+
+
+def _silence_before(pause: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Samples of silence directly before each frame."""
+    count = np.arange(pause.size)
+    spoke = np.maximum.accumulate(np.where(pause, -1, count))
+    return _SAMPLES * np.append(0, (count - spoke)[:-1])
 
 
 def _plan(

@@ -36,6 +36,8 @@ _TICK = 0.010
 _FADE_END = 0.28
 _SHORTEST = 120
 """Samples of the smallest change of tempo."""
+_MAX_PAUSE_INSERT = 360
+"""Samples by which a pause is lengthened at most."""
 _PAYLOAD = b"speech"
 
 
@@ -58,7 +60,6 @@ class Simulator:
         self._reach = 0
         self._waited = self._concealed = 0.0
         self._pause = True
-        self._untouched = _SAMPLES
         self._pending = 0
         self.records: list[TraceRecord] = []
 
@@ -94,6 +95,7 @@ class Simulator:
             arrival=at,
             lbrr=bool(call.lbrr[number]),
             dred_reach=int(call.reach[number]),
+            dred_end=int(call.silent[number]),
         )
         for back in range(int(call.copies[number]), 0, -1):
             stamp = frame.timestamp - back * _SAMPLES
@@ -176,6 +178,7 @@ class Simulator:
             since_arrival=max(0.0, at - self._last_arrival),
             waited=self._waited,
             concealed=self._concealed,
+            silent=sources.silent,
             pause=self._pause,
             dtx=False,
             reach=self._reach / OPUS_CLOCK_RATE,
@@ -222,15 +225,14 @@ class Simulator:
         effort, pause = decision.effort, self._pause
         if effort is Effort.PAUSES and not pause:
             return 0
-        rested = pause or effort is Effort.URGENT or self._untouched >= _SAMPLES
-        self._untouched += _SAMPLES
         lag = round(float(self._call.speech.lags[number, effort]) * OPUS_CLOCK_RATE)
         wanted = round(abs(observation.delay - decision.target_delay) * OPUS_CLOCK_RATE)
         # A pause gives what is wanted, up to its longest lag; a period of speech is what it is.
         lag = min(lag, wanted) if pause else lag * (lag <= 2 * wanted)
-        if not rested or lag < _SHORTEST:
+        if pause and decision.action is Action.STRETCH:
+            lag = min(lag, _MAX_PAUSE_INSERT)
+        if lag < _SHORTEST:
             return 0
-        self._untouched = 0
         return lag if decision.action is Action.STRETCH else -lag
 
     def _record(

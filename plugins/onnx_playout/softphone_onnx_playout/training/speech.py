@@ -35,7 +35,7 @@ class SpeechPattern:
     pause: NDArray[np.bool_]
     """The receiver takes the frame for a pause."""
     lags: NDArray[np.float64]
-    """Shape (n, 3): seconds that one change of tempo takes or gives at each `Effort`."""
+    """Shape (n, 3): seconds that shortening as much as allowed takes from each frame at each `Effort`."""
 
     @classmethod
     def measure(cls, pcm: NDArray[np.float32]) -> "SpeechPattern":
@@ -44,13 +44,14 @@ class SpeechPattern:
         count = pcm.size // _SAMPLES
         pause = np.zeros(count, np.bool_)
         lags = np.zeros((count, 3))
+        # One for each effort, asked to shorten every frame: their limits of rate are in the lags.
+        stretchers = {effort: TimeStretcher() for effort in Effort}
         for k in range(count):
             frame = pcm[k * _SAMPLES : (k + 1) * _SAMPLES]
             pause[k] = floor.update(level_dbov(frame), FRAME)
-            for effort in Effort:
-                rested = TimeStretcher()
-                rested.push(pcm[max(0, k - 1) * _SAMPLES : k * _SAMPLES])
-                change = rested.compress(frame, pause=bool(pause[k]), effort=effort)
+            for effort, stretcher in stretchers.items():
+                change = stretcher.compress(frame, pause=bool(pause[k]), effort=effort)
+                stretcher.push(change.pcm)
                 lags[k, effort] = -change.added / 48_000
         active = speech_activity(pcm[: count * _SAMPLES]).reshape(count, 2).mean(axis=1)
         return cls(active.astype(np.float64), pause, lags)

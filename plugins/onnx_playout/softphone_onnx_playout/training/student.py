@@ -1,4 +1,8 @@
-"""The student: a perceptron with two hidden layers, taught by weighted least squares."""
+"""The student: a perceptron with two hidden layers and a direct path, taught by weighted least squares.
+
+The direct path is for what is linear: the share of frames that needed more than a target, times
+the price of concealment, is most of what that target will cost.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,23 +32,26 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """Weights of a trained network; layer k is ``x @ weights[k] + biases[k]``, then max(0, x)."""
+    """Weights of a trained network; layer k is ``x @ weights[k] + biases[k]``, then max(0, x).
+    ``features @ direct`` is added to the last."""
 
     weights: tuple[Matrix, ...]
     biases: tuple[Matrix, ...]
+    direct: Matrix
 
     def predict(self, features: Matrix) -> Matrix:
         """Costs, R·s: shape (..., `OUTPUTS`) for features (..., `FEATURES`)."""
         values = features
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             values = np.maximum(values @ weight + bias, 0.0)
-        costs: Matrix = (values @ self.weights[-1] + self.biases[-1]) * np.float32(SCALE)
+        values = values @ self.weights[-1] + self.biases[-1] + features @ self.direct
+        costs: Matrix = values * np.float32(SCALE)
         return costs
 
     @property
     def size(self) -> int:
         """Number of weights."""
-        return sum(each.size for each in (*self.weights, *self.biases))
+        return sum(each.size for each in (*self.weights, *self.biases, self.direct))
 
 
 def fit(
@@ -72,18 +79,19 @@ def fit(
     import torch
 
     torch.manual_seed(seed)
-    present = features[:, TENT_AT : TENT_AT + len(TARGETS)].argmax(axis=1)
+    targets = len(TARGETS)
+    present = features[:, TENT_AT : TENT_AT + targets].argmax(axis=1)
     relative = labels / np.float32(SCALE)
-    relative[:, :-1] -= relative[np.arange(len(labels)), present, None]
-    missing = torch.from_numpy(np.isfinite(labels[:, -1]))
-    relative[:, -1] = np.nan_to_num(relative[:, -1])
+    relative[:, :targets] -= relative[np.arange(len(labels)), present, None]
+    known = torch.from_numpy(np.isfinite(labels[:, targets:]))
+    relative[:, targets:] = np.nan_to_num(relative[:, targets:])
     x, y = torch.from_numpy(features), torch.from_numpy(relative)
     cut = round(len(features) * (1.0 - held_out))
 
     def spread_loss(output: Any, rows: Any) -> Any:
         variance = torch.nn.functional.softplus(output) ** 2 + _LEAST_SPREAD**2
         losses = y[rows] ** 2 / variance + torch.log(variance)
-        return losses[:, :-1].mean() + _mean_where(losses[:, -1], missing[rows])
+        return losses[:, :targets].mean() + _mean_where(losses[:, targets:], known[rows])
 
     spread_network = _network(_SPREAD_HIDDEN)
     _descend(spread_network, x, spread_loss, cut, seed, max(2, epochs // 3), batch, rate)
@@ -91,25 +99,29 @@ def fit(
         variance = torch.nn.functional.softplus(spread_network(x)) ** 2 + _LEAST_SPREAD**2
         # Not all the way: where much is at stake, more may be lost.
         weights = variance**-_EVENNESS
-        weights[:, :-1] /= weights[:, :-1].mean()
-        weights[:, -1] /= weights[missing, -1].mean()
+        weights[:, :targets] /= weights[:, :targets].mean()
+        for column in range(known.shape[1]):
+            rows_known = known[:, column]
+            if rows_known.any():
+                weights[:, targets + column] /= weights[rows_known, targets + column].mean()
 
     def loss(output: Any, rows: Any) -> Any:
-        w = weights[rows, :-1]
+        w = weights[rows, :targets]
         error = output - y[rows]
-        waiting = _mean_where(weights[rows, -1] * error[:, -1] ** 2, missing[rows])
-        error = error[:, :-1]
+        others = _mean_where(weights[rows, targets:] * error[:, targets:] ** 2, known[rows])
+        error = error[:, :targets]
         # A constant on all targets changes no choice.
         error = error - (w * error).sum(1, keepdim=True) / w.sum(1, keepdim=True)
-        return (w * error**2).mean() + waiting
+        return (w * error**2).mean() + others
 
-    network = _network(HIDDEN)
+    network = _network(HIDDEN, direct=True)
     curve = _descend(network, x, loss, cut, seed, epochs, batch, rate)
-    linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    linear = [layer for layer in network.layers if isinstance(layer, torch.nn.Linear)]
     return (
         Student(
             tuple(layer.weight.detach().numpy().T.copy() for layer in linear),
             tuple(layer.bias.detach().numpy().copy() for layer in linear),
+            network.direct.weight.detach().numpy().T.copy(),
         ),
         curve,
     )
@@ -119,14 +131,24 @@ def _mean_where(values: Any, chosen: Any) -> Any:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
-def _network(hidden: tuple[int, ...]) -> Any:
+def _network(hidden: tuple[int, ...], *, direct: bool = False) -> Any:
     from torch import nn
 
-    widths = (FEATURES, *hidden, OUTPUTS)
-    layers: list[Any] = []
-    for narrow, wide in pairwise(widths):
-        layers += [nn.Linear(narrow, wide), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    class Network(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            widths = (FEATURES, *hidden, OUTPUTS)
+            layers: list[Any] = []
+            for narrow, wide in pairwise(widths):
+                layers += [nn.Linear(narrow, wide), nn.ReLU()]
+            self.layers = nn.Sequential(*layers[:-1])
+            self.direct = nn.Linear(FEATURES, OUTPUTS, bias=False) if direct else None
+
+        def forward(self, features: Any) -> Any:
+            values = self.layers(features)
+            return values if self.direct is None else values + self.direct(features)
+
+    return Network()
 
 
 def _descend(

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from softphone.playout import Effort
 from softphone.playout.config import CODEC_DELAY
-from softphone.playout.policies.control import DelayControl
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
+from softphone_onnx_playout.holding import GROWTH_BAND, PAUSE_BAND, SKIP_SLACK, SPEECH_BAND, URGENT_BAND
 from softphone_onnx_playout.training.cost import CostTable
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.speech import FRAME
@@ -44,6 +44,8 @@ _RUNS = 5
 """Runs of concealment told apart: 0 to 4 frames and more."""
 _LEVELS = 120
 _MAX_LAG = 3
+_MAX_INSERT = 1
+"""Pauses are lengthened by less, in levels."""
 _BASE_WINDOW = 2.0
 _GRACE = 0.060
 """When the frame is played, after it began, as far as the reference delay is concerned."""
@@ -95,6 +97,12 @@ class Teacher:
         self._weight = weight
         self._waiting_weight = 0.5 * (weight + np.append(weight[:1], weight[:-1]))
         self._conceal = np.array([self._costs.conceal(run * FRAME) for run in range(_RUNS)])
+        self._skip = np.array([self._costs.skip(run * FRAME) for run in range(_RUNS)])
+        each = [
+            [self._costs.wait((run + tick // 2) * FRAME) for tick in range(_LEVELS)] for run in range(_RUNS)
+        ]
+        self._ticks_price = _TICK * np.insert(np.cumsum(each, axis=1), 0, 0.0, axis=1)
+        """What waiting so many ticks costs in active speech. (runs, ticks + 1)"""
         self._delay_cost = FRAME * delay_impairment(self._delays + CODEC_DELAY)
         self._last_wait = int(np.sum(self._delays + CODEC_DELAY + FRAME <= max_delay))
         """First level at which the core waits no longer."""
@@ -123,7 +131,7 @@ class Teacher:
             if committed:
                 ended = np.tile(value.astype(np.float32), (1, len(TARGETS)))
                 at_once = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))
-                held = self._patient(frame, at_once)
+                held = self._waited(frame, at_once)
                 for index in at.get(frame, ()):
                     labels[index] = self._marks(visits[index], at_once, held)
             value = self._best(frame, value)
@@ -134,7 +142,7 @@ class Teacher:
         costs = held[run, level::_LEVELS]
         later = min(level + _PER_TICK, _LEVELS - 1)
         place = visit.target * _LEVELS
-        price = self._wait_price(visit.frame)[run]
+        price = self._wait_prices(visit.frame)[run, 1]
         waiting = price + held[min(run + 1, _RUNS - 1), place + later] - at_once[run, place + level]
         return np.append(costs, waiting).astype(np.float32)
 
@@ -158,7 +166,7 @@ class Teacher:
         there = source < _NEVER
         lost = np.minimum(np.arange(_RUNS) + 1, _RUNS - 1)
         concealed = self._conceal[:, None] * (weight * FRAME) + moved[lost]
-        skipped = self._conceal[:, None] * (self._costs.skipping_share * weight * FRAME)
+        skipped = self._skip[:, None] * (weight * FRAME)
         skipped = skipped + _shifted(after, -_PER_FRAME)
         may_skip = self._later[frame] & ~self._own[frame]
         value = np.where(there, np.where(there, source, 0.0) * (weight * FRAME) + moved[0], concealed)
@@ -166,8 +174,8 @@ class Teacher:
         return value + self._delay_cost
 
     def _waits(self, frame: int, value: Array) -> Array:
-        """Adds the choice to wait, any number of ticks."""
-        price = self._wait_price(frame)
+        """Adds the choice to wait, any number of ticks, at the price of the first."""
+        price = self._wait_prices(frame)[:, 1]
         longer = np.minimum(np.arange(_RUNS) + 1, _RUNS - 1)
         target = value[longer].copy()
         target[:, self._last_wait + _PER_TICK :] = _NEVER
@@ -180,9 +188,10 @@ class Teacher:
         cheaper: Array = np.minimum(value, waited)
         return cheaper
 
-    def _wait_price(self, frame: int) -> Array:
-        price: Array = self._conceal * (self._costs.waiting_share * self._waiting_weight[frame] * _TICK)
-        return price
+    def _wait_prices(self, frame: int) -> Array:
+        """Price of waiting so many ticks, by the run of concealment before; shape (runs, ticks + 1)."""
+        prices: Array = self._ticks_price * self._waiting_weight[frame]
+        return prices
 
     def _tempo(self, frame: int) -> list[tuple[int, float]]:
         """Changes of tempo that the frame allows: levels of delay and their price."""
@@ -190,7 +199,7 @@ class Teacher:
         price = self._costs.tempo * float(speech.active[frame])
         if speech.pause[frame]:
             lag = self._lag(frame, Effort.PAUSES)
-            return [(-lag, price), (lag, price)] if lag else []
+            return [(-lag, price), (min(lag, _MAX_INSERT), price)] if lag else []
         choices = []
         urgent = self._lag(frame, Effort.URGENT)
         if urgent:
@@ -201,28 +210,26 @@ class Teacher:
         return choices
 
     def _lag(self, frame: int, effort: Effort) -> int:
-        """A change of tempo in levels; speech rests every other frame unless it is urgent."""
+        """A change of tempo in levels."""
         lag = self._call.speech.lags[frame, effort] / _STEP
-        if effort is Effort.SPEECH and frame % 2 and not self._call.speech.pause[frame]:
-            return 0
         # Rounded up and down in turn, so that the mean is right.
         return min(_MAX_LAG, int(lag + (0.25 if frame % 4 < 2 else 0.75))) if lag else 0
 
     # -- one frame, holding each target: arrays of shape (runs, targets * levels), single precision
 
     def _hold(self, frame: int, after: Held) -> Held:
+        """Cost of going on at once."""
         levels = np.arange(_LEVELS)
-        target = np.minimum((TARGETS + self._base[frame] - self._origin) / _STEP, self._last_wait)
-        excess = levels[None, :] - target[:, None]
+        excess = levels[None, :] - self._target(frame)[:, None]
         if self._call.speech.pause[frame]:
             lag = self._lag(frame, Effort.PAUSES)
-            beyond = np.abs(excess) > DelayControl.PAUSE_BAND / _STEP
-            shift = np.where(beyond, -np.sign(excess) * np.minimum(lag, np.floor(np.abs(excess))), 0)
+            beyond = np.abs(excess) > PAUSE_BAND / _STEP
+            most = np.where(excess > 0, lag, min(lag, _MAX_INSERT))
+            shift = np.where(beyond, -np.sign(excess) * np.minimum(most, np.floor(np.abs(excess))), 0)
         else:
             lag = self._lag(frame, Effort.SPEECH)
-            # The core begins at a deviation of 20 ms and ends at 5: half way between.
-            shift = np.where(np.abs(excess) > 2.5, -np.sign(excess) * lag, 0)
-            urgent = excess > DelayControl.URGENT_BAND / _STEP
+            shift = np.where(np.abs(excess) > SPEECH_BAND / _STEP, -np.sign(excess) * lag, 0)
+            urgent = excess > URGENT_BAND / _STEP
             shift = np.where(urgent, -self._lag(frame, Effort.URGENT), shift)
         shift = shift.astype(np.int64)
         moved = np.take(after, self._places(levels[None, :] + shift), axis=1)
@@ -235,34 +242,52 @@ class Teacher:
         value[-1] = moved[-1]
         value += conceal
         if self._later[frame].any():
-            skip = (self._later[frame] & ~there) & (excess >= (FRAME - DelayControl.SKIP_SLACK) / _STEP)
-            skipped = np.take(after, self._places((levels - _PER_FRAME)[None, :]), axis=1)
-            skipped += np.float32(self._costs.skipping_share) * conceal
-            np.copyto(value, skipped, where=skip.ravel())
+            gone = (self._later[frame] & ~there) & (excess >= (FRAME - SKIP_SLACK) / _STEP)
+            passed = np.take(after, self._places((levels - _PER_FRAME)[None, :]), axis=1)
+            passed += (self._skip * (weight * FRAME)).astype(np.float32)[:, None]
+            np.copyto(value, passed, where=gone.ravel())
         source = np.where(there, self._source[frame], 0.0) * (weight * FRAME)
         played = moved[:1] + np.tile(source, len(TARGETS)).astype(np.float32)
         np.copyto(value, played, where=np.tile(there, len(TARGETS)))
         value += np.tile(self._delay_cost, len(TARGETS)).astype(np.float32)
         return value
 
-    def _patient(self, frame: int, value: Held) -> Held:
-        """Whoever commits to a target still waits a short while for what will come, if that pays."""
+    def _waited(self, frame: int, value: Held) -> Held:
+        """While nothing is there, waits until the delay is at the target; and for what will come,
+        if that pays."""
         levels = np.arange(_LEVELS)
-        ticks = (self._first[frame] - levels) // _PER_TICK
-        possible = (ticks > 0) & (ticks <= _PATIENCE) & (levels + (ticks - 1) * _PER_TICK < self._last_wait)
-        possible &= levels + ticks * _PER_TICK < _LEVELS
-        if not possible.any():
+        there = self._source[frame] < _NEVER
+        if there.all():
             return value
-        ticks = np.where(possible, ticks, 0)
-        end = self._places((levels + ticks * _PER_TICK)[None, :])
-        count = np.tile(ticks, len(TARGETS))
-        price = self._wait_price(frame)
+        nothing = ~there & ~self._later[frame]
+        limit = -(-(self._last_wait - levels) // _PER_TICK)
+        limit = np.clip(np.minimum(limit, (_LEVELS - 1 - levels) // _PER_TICK), 0, None)
+        until = np.minimum((self._first_held[frame] - levels) // _PER_TICK, limit)
+        below = self._target(frame)[:, None] - GROWTH_BAND / _STEP - levels[None, :]
+        grown = np.where(nothing, np.clip(np.ceil(below / _PER_TICK), 0, until[None, :]), 0)
+        coming = (self._first[frame] - levels) // _PER_TICK
+        worth = ~there & (coming > 0) & (coming <= np.where(nothing, limit, np.minimum(limit, _PATIENCE)))
         result = value.copy()
-        for run in range(_RUNS):
-            after = np.minimum(run + (count + 1) // 2, _RUNS - 1)
-            waited = value[after, end] + count * price[min(run + 1, _RUNS - 1)]
-            np.minimum(result[run], waited, out=result[run], where=count > 0)
+        prices = self._wait_prices(frame).astype(np.float32)
+        for count, choice in ((grown.astype(np.int64), False), (np.where(worth, coming, 0)[None, :], True)):
+            ticks = np.broadcast_to(count, (len(TARGETS), _LEVELS))
+            if not ticks.any():
+                continue
+            end = self._places(levels[None, :] + ticks * _PER_TICK)
+            ticks = ticks.ravel()
+            for run in range(_RUNS):
+                after = np.minimum(run + (ticks + 1) // 2, _RUNS - 1)
+                waited = value[after, end] + prices[run, ticks]
+                if choice:
+                    np.minimum(result[run], waited, out=result[run], where=ticks > 0)
+                else:
+                    np.copyto(result[run], waited, where=ticks > 0)
         return result
+
+    def _target(self, frame: int) -> Array:
+        """Level of each target, as far as the core goes."""
+        levels: Array = np.minimum((TARGETS + self._base[frame] - self._origin) / _STEP, self._last_wait)
+        return levels
 
     @staticmethod
     def _places(levels: NDArray[np.int64]) -> NDArray[np.int64]:
