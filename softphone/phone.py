@@ -31,7 +31,7 @@ from softphone.audio.stream import AudioSink, AudioSource
 from softphone.call import Call, CallConfig
 from softphone.errors import ConfigError, MediaFileError, RemoteProtocolError
 from softphone.media import MediaConfig
-from softphone.playout import PlayoutConfig, playout_policies
+from softphone.playout import PlayoutConfig, default_policy, playout_policies
 from softphone.recording import RecordedCall, Recorder, recorders, recording_directory
 from softphone.sending import MODES, SendingConfig
 from softphone.signaling import (
@@ -70,7 +70,7 @@ class PhoneConfig:
     """Of all payload bytes sent, redundancy included, bit/s."""
     redundancy: str = "auto"
     """How speech is protected against loss: a name in :data:`softphone.sending.MODES`."""
-    policy: str = "histogram"
+    policy: str = field(default_factory=default_policy)
     """Name of the playout policy."""
     max_delay: float = 0.5
     """Largest mouth-to-ear delay that the policy may choose, seconds."""

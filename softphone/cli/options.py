@@ -7,7 +7,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigError
 from softphone.phone import PhoneConfig
-from softphone.playout import playout_policies
+from softphone.playout import default_policy, playout_policies
 from softphone.recording import recorders
 from softphone.sending import MODES
 from softphone.webrtc import IceServer
@@ -70,9 +70,9 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
     )
     quality.add_argument(
         "--policy",
-        default="histogram",
+        default=default_policy(),
         metavar="NAME",
-        help=f"playout policy: {', '.join(playout_policies.names())} (default histogram)",
+        help=f"playout policy: {', '.join(playout_policies.names())} (default %(default)s)",
     )
     quality.add_argument(
         "--max-delay",

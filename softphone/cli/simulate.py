@@ -12,7 +12,7 @@ from rich.console import Console
 from softphone.audio.files import read_file
 from softphone.audio.stream import SAMPLE_RATE, Pcm
 from softphone.errors import ConfigError, MediaFileError
-from softphone.playout import PlayoutConfig, playout_policies
+from softphone.playout import PlayoutConfig, default_policy, playout_policies
 from softphone.report import render_table, write_call_report
 from softphone.report.one_way import report_call, summarize_call
 from softphone.sending import FRAME_LENGTHS_MS, MODES, SendingConfig
@@ -81,9 +81,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--policy",
-        default="histogram",
+        default=default_policy(),
         metavar="NAME",
-        help=f"playout policy: {', '.join(playout_policies.names())} (default histogram)",
+        help=f"playout policy: {', '.join(playout_policies.names())} (default %(default)s)",
     )
     parser.add_argument(
         "--max-delay",

@@ -1,7 +1,9 @@
 """Settings of the demo call, shared by the process that runs it and the two ends."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from softphone.playout import default_policy
 
 __all__ = ["DemoConfig"]
 
@@ -24,7 +26,7 @@ class DemoConfig:
     """Payload rate each way, bit/s."""
     redundancy: str = "auto"
     """Redundancy mode."""
-    policy: str = "histogram"
+    policy: str = field(default_factory=default_policy)
     """Playout policy."""
     max_delay: float = 0.5
     """Largest mouth-to-ear delay, seconds."""

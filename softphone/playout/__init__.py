@@ -10,6 +10,7 @@ from softphone.playout.policy import (
     Observation,
     PlayoutPolicy,
     PolicyConfig,
+    default_policy,
     playout_policies,
 )
 from softphone.playout.statistics import PlayoutStatistics
@@ -28,5 +29,6 @@ __all__ = [
     "PolicyConfig",
     "Source",
     "TraceRecord",
+    "default_policy",
     "playout_policies",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from softphone.playout.policy import default_policy
 from softphone.rtp.packet import OPUS_CLOCK_RATE
 
 __all__ = ["CODEC_DELAY", "PlayoutConfig"]
@@ -17,7 +18,7 @@ class PlayoutConfig:
 
     payload_types: Mapping[int, str] = field(default_factory=lambda: {111: "opus", 63: "red"})
     """Negotiated payload types: ``"opus"`` or ``"red"``."""
-    policy: str = "histogram"
+    policy: str = field(default_factory=default_policy)
     """Name of the playout policy."""
     max_delay: float = 0.5
     """Largest mouth-to-ear delay the policy may choose, seconds."""
