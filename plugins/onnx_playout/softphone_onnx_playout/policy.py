@@ -39,16 +39,16 @@ class OnnxPolicy(PlayoutPolicy):
 
     HORIZON = 5.0
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
-    DELAY_WEIGHT = 0.7
+    DELAY_WEIGHT = 0.6
     """What delay counts: above 1 for less delay, below for fewer gaps."""
     INERTIA = 1.5
     """R·s that a new target must save to replace the present one."""
-    RELUCTANCE = 1.0
+    RELUCTANCE = 2.0
     """R·s that waiting must save over going on: whoever marked it knew what would come, and a
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = 0.2
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
-    LATE_MEMORY = 3.0
+    LATE_MEMORY = 1.0
     """Seconds for which a packet that came too late counts."""
     SLOW = 0.002
     """CPU seconds that one step may take."""

@@ -64,7 +64,7 @@ def weighted(weight: float, model: Path | None = None) -> MakePolicy:
 
 def _weighted(weight: float, model: Path | None) -> tuple[PlayoutPolicy, float]:
     policy = OnnxPolicy(PolicyConfig(), model=model)
-    policy.DELAY_WEIGHT = weight
+    policy.DELAY_WEIGHT = weight * OnnxPolicy.DELAY_WEIGHT
     return policy, 0.5
 
 
