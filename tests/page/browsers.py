@@ -44,8 +44,11 @@ window.peephole = {
   connections: [],
   live: () => peephole.connections.filter((each) => each.connectionState === "connected"),
   async listen(seconds) {
-    const receivers = peephole.live().flatMap((each) => each.getReceivers());
-    const receiver = receivers.find(({ track }) => track.readyState === "live" && !track.muted);
+    const audible = ({ track }) => track.readyState === "live" && !track.muted;
+    let receiver;
+    while (!(receiver = peephole.live().flatMap((each) => each.getReceivers()).find(audible))) {
+      await new Promise((resolve) => setTimeout(resolve, 20)); // unmuted by the first packet
+    }
     const processor = new MediaStreamTrackProcessor({ track: receiver.track, maxBufferSize: 100 });
     const reader = processor.readable.getReader();
     const heard = new Int16Array(48000 * seconds);
@@ -179,7 +182,8 @@ def likeness(heard: Samples, speech: Samples) -> float:
     step = RATE // _CORRELATION_RATE
     piece_length = _CORRELATION_RATE // 2
     known = _decimate(np.concatenate([speech, speech[:RATE]]), step)
-    power = np.convolve(known**2, np.ones(piece_length), "valid")
+    total_power = np.concatenate([[0.0], np.cumsum(known**2)])
+    power = total_power[piece_length:] - total_power[:-piece_length]
     pieces = _decimate(heard, step)
     found = total = 0
     for start in range(0, len(pieces) - piece_length + 1, piece_length):
