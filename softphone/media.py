@@ -45,7 +45,8 @@ class MediaConfig:
             sending=replace(
                 sending,
                 bitrate=bitrate,
-                frame_ms=max(sending.frame_ms, negotiated.ptime),
+                frame_ms=min(max(sending.frame_ms, negotiated.ptime), negotiated.max_ptime),
+                max_frame_ms=min(sending.max_frame_ms, negotiated.max_ptime),
                 dtx=sending.dtx or negotiated.dtx,
                 peer_fec=negotiated.peer_fec,
                 peer_dred_ms=negotiated.peer_dred_ms,
@@ -186,6 +187,7 @@ class MediaSession:
     def _on_round_trip(self, seconds: float) -> None:
         self._path_delay = min(self._path_delay, seconds / 2)
         self._engine.set_path_delay(self._path_delay, seconds)
+        self._pipeline.on_round_trip(seconds)
 
     # The sink's thread.
 

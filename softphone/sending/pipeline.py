@@ -32,8 +32,9 @@ _GAP_SECONDS: Final = 0.5
 class SendingPipeline:
     """Encodes one stream of speech as the network of the moment wants it.
 
-    `push` is called by whoever captures, one thread at a time; `on_report`, `muted` and
-    `reconfigure` may be used from another thread and take effect with the next `push`.
+    `push` is called by whoever captures, one thread at a time; `on_report`, `on_round_trip`,
+    `muted` and `reconfigure` may be used from another thread and take effect with the next
+    `push`.
     """
 
     def __init__(self, config: SendingConfig, *, encoder: Encoder | None = None) -> None:
@@ -53,6 +54,7 @@ class SendingPipeline:
         self._control: Final = EncoderControl(encoder)
         self._packetizer = Packetizer(config.opus_payload_type, config.red_payload_type)
         self._reports: Final[deque[NetworkReport]] = deque()
+        self._round_trips: Final[deque[float]] = deque()
         self._next_config: SendingConfig | None = None
         self._statistics = SendingStatistics()
         self._plan: RedundancyPlan | None = None
@@ -101,8 +103,11 @@ class SendingPipeline:
         self._reports.append(report)
 
     def on_round_trip(self, seconds: float) -> None:
-        """Take in a round trip that was measured before the first `push`, in seconds."""
-        self._planner.on_round_trip(seconds)
+        """Take in a round trip that something other than a report told of, in seconds.
+
+        One from before the first packet is worth most: the queue was empty then.
+        """
+        self._round_trips.append(seconds)
 
     def reconfigure(self, config: SendingConfig) -> None:
         """Take new settings, for example after a renegotiation.
@@ -124,6 +129,8 @@ class SendingPipeline:
             raise ConfigError(f"captured audio must be mono in whole 10 ms, not of shape {pcm.shape}")
         if self._next_config is not None:
             self._configure(self._next_config)
+        while self._round_trips:
+            self._planner.on_round_trip(self._round_trips.popleft())
         while self._reports:
             self._planner.on_report(self._reports.popleft())
         self._bridge_gap(captured)

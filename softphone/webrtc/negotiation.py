@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.rtp.packet import OPUS_CLOCK_RATE
+from softphone.sending.config import FRAME_LENGTHS_MS
 
 from .capabilities import DRED_MAX_MS, DRED_VERSION, Capabilities
 from .fmtp import integer
@@ -89,13 +90,15 @@ class NegotiatedAudio:
     max_playback_rate: int
     """Highest sampling rate the peer plays, in Hz, 8000..48000."""
     ptime: int
-    """Packet length to send, in ms, one of 10, 20, 40, 60."""
+    """Packet length to send, in ms, one of 10, 20, 40, 60; never above `max_ptime`."""
     direction: str
     """Our direction."""
     mid: str
     """Identification tag of the section."""
     extensions: Mapping[str, int]
     """Header extensions both sides know: URI to identifier."""
+    max_ptime: int = FRAME_LENGTHS_MS[-1]
+    """Longest packet that may be sent, in ms, one of 10, 20, 40, 60."""
 
     @property
     def sends(self) -> bool:
@@ -121,6 +124,7 @@ def negotiate(
     opus = next(c for c in audio.codecs if c.name == "opus")
     red = _red(audio, opus) if local.red else None
     event = audio.find("telephone-event", OPUS_CLOCK_RATE) if local.telephone_event else None
+    max_ptime = _max_ptime(audio, opus)
     return NegotiatedAudio(
         opus_pt=opus.payload_type,
         red_pt=red.payload_type if red else None,
@@ -136,10 +140,11 @@ def negotiate(
         cbr=opus.parameters.get("cbr") == "1",
         dtx=opus.parameters.get("usedtx") == "1",
         max_playback_rate=integer(opus.parameters, "maxplaybackrate", 8_000, 48_000) or 48_000,
-        ptime=_ptime(audio, opus),
+        ptime=min(_ptime(audio, opus), max_ptime),
         direction=_direction(local.direction, audio.direction),
         mid=audio.mid or mid,
         extensions={uri: number for uri, number in audio.extensions.items() if uri in EXTENSIONS},
+        max_ptime=max_ptime,
     )
 
 
@@ -176,7 +181,17 @@ def _peer_dred_ms(opus: Codec, peer: Capabilities | None) -> int:
 
 def _ptime(audio: RemoteAudio, opus: Codec) -> int:
     wanted = audio.ptime or integer(opus.parameters, "ptime", 1, 120) or 20
-    return max((length for length in (10, 20, 40, 60) if length <= wanted), default=10)
+    return _packet_length(wanted)
+
+
+def _max_ptime(audio: RemoteAudio, opus: Codec) -> int:
+    # An attribute of the section (RFC 7587, section 7); some write it among the format parameters.
+    return _packet_length(audio.max_ptime or integer(opus.parameters, "maxptime", 1, 120) or 120)
+
+
+def _packet_length(most: int) -> int:
+    """The longest that isn't above `most`; 10 ms where even that is."""
+    return max((length for length in FRAME_LENGTHS_MS if length <= most), default=FRAME_LENGTHS_MS[0])
 
 
 def _direction(local: str, remote: str) -> str:

@@ -81,7 +81,9 @@ class RemoteAudio:
     ssrcs: tuple[int, ...]
     """Synchronisation sources announced, at most four."""
     ptime: int | None
-    """Packet length the peer would like to receive, in ms."""
+    """Packet length the peer would like to receive, in ms, 1..1000; None when it doesn't say."""
+    max_ptime: int | None
+    """Longest packet the peer takes, in ms, 1..1000; None when it doesn't say."""
 
     def find(self, name: str, clock_rate: int) -> Codec | None:
         """Return the most preferred codec of that name and clock."""
@@ -194,6 +196,7 @@ def _audio(session: SessionText, index: int) -> RemoteAudio:
         extensions=_extensions(section, session.session),
         ssrcs=tuple(dict.fromkeys(ssrcs))[:MAX_SSRCS],
         ptime=_ptime(section.value("ptime")),
+        max_ptime=_ptime(section.value("maxptime")),
     )
 
 

@@ -92,6 +92,41 @@ def test_ptime(line: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "ptime", "max_ptime"),
+    [
+        ("", 20, 60),
+        ("a=maxptime:20\n", 20, 20),
+        ("a=maxptime:30\n", 20, 20),
+        ("a=maxptime:40\n", 20, 40),
+        ("a=maxptime:60\n", 20, 60),
+        ("a=maxptime:120\n", 20, 60),
+        ("a=maxptime:10\n", 10, 10),
+        ("a=maxptime:3\n", 10, 10),
+        ("a=maxptime:40\na=maxptime:20\n", 20, 40),
+        ("a=ptime:60\na=maxptime:40\n", 40, 40),
+        ("a=ptime:10\na=maxptime:20\n", 10, 20),
+        ("a=maxptime:\n", 20, 60),
+        ("a=maxptime\n", 20, 60),
+        ("a=maxptime:0\n", 20, 60),
+        ("a=maxptime:-20\n", 20, 60),
+        ("a=maxptime:20.5\n", 20, 60),
+        ("a=maxptime:2e1\n", 20, 60),
+        ("a=maxptime:\u0662\u0660\n", 20, 60),
+        ("a=maxptime:99999999999999999999\n", 20, 60),
+    ],
+)
+def test_the_longest_packet(lines: str, ptime: int, max_ptime: int) -> None:
+    agreed = agree(audio=AUDIO + lines)
+    assert (agreed.ptime, agreed.max_ptime) == (ptime, max_ptime)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("20", 20), ("40", 40), ("0", 10), ("-1", 60), ("x", 60)])
+def test_the_longest_packet_among_the_format_parameters(value: str, expected: int) -> None:
+    assert agree(f"maxptime={value}").max_ptime == expected
+    assert agree(f"maxptime={value}", audio=AUDIO + "a=maxptime:20\n").max_ptime == 20
+
+
+@pytest.mark.parametrize(
     ("peer", "expected"),
     [
         (None, 500),
