@@ -4,12 +4,14 @@ import time
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softphone.audio.stream import SAMPLE_RATE
 from softphone.call_statistics import CallStatistics, DelayStatistics
 from softphone.media import MediaSession
 from softphone.playout import Source, TraceRecord
 from softphone.playout.config import CODEC_DELAY
+from softphone.playout.delay import WindowMinimum
 from softphone.webrtc import Peer
 
 __all__ = ["CallMeter"]
@@ -18,6 +20,8 @@ _BIN_SECONDS: Final = 0.001
 _BINS: Final = 3_000
 _SMOOTHING: Final = 0.05
 """Weight of one frame in the delay of the moment: about 0.4 s of memory."""
+_REFERENCE_WINDOW: Final = 2.0
+"""Seconds of memory of the fastest packet, from which the delays of the trace count."""
 _INTERRUPTION_SAMPLES: Final = 7_200
 """150 ms, from which people notice a gap."""
 
@@ -33,6 +37,9 @@ class CallMeter:
         self._peer = peer
         self._delay: float | None = None
         self._delays = np.zeros(_BINS, np.int64)
+        self._framed_delays = np.zeros(_BINS, np.int64)
+        self._shortest = WindowMinimum(_REFERENCE_WINDOW)
+        self._framing = 0.0
         self._interruptions = 0
         self._interrupted_samples = 0
         self._run = 0
@@ -73,9 +80,15 @@ class CallMeter:
                 self._conceal(record)
             return
         self._run, self._lost = 0, False
+        if record.source in (Source.REGULAR, Source.RED):
+            # Whoever speaks may change the length of the packets. The fastest packet of late is
+            # one of the shortest, and the trace counts from there.
+            self._framing = self._shortest.add(record.time, record.media / SAMPLE_RATE)
         delay = max(record.delay_ms / 1000.0, 0.0)
-        self._delays[min(int(delay / _BIN_SECONDS), _BINS - 1)] += 1
-        self._delay = delay if self._delay is None else self._delay + _SMOOTHING * (delay - self._delay)
+        framed = delay + self._framing
+        self._delays[_bin(delay)] += 1
+        self._framed_delays[_bin(framed)] += 1
+        self._delay = framed if self._delay is None else self._delay + _SMOOTHING * (framed - self._delay)
 
     def statistics(
         self, media: MediaSession, *, signaling_lost: bool, warnings: tuple[str, ...]
@@ -88,8 +101,7 @@ class CallMeter:
         remote = self._peer.sender.remote_inbound
         # The trace counts from the fastest packet on; the way of that packet comes on top.
         path = self._path_delay if self._path_delay != float("inf") else 0.0
-        beyond = path + media.config.sending.frame_ms / 1000.0 + CODEC_DELAY
-        buffering = self._distribution()
+        beyond = path + CODEC_DELAY
         now = self._ended or time.monotonic()
         return CallStatistics(
             duration=now - self._began if self._began is not None else 0.0,
@@ -106,8 +118,8 @@ class CallMeter:
             remote_fraction_lost=remote.fraction_lost if remote is not None else None,
             round_trip=remote.round_trip if remote is not None else None,
             delay=self._delay + beyond if self._delay is not None else None,
-            delays=buffering.plus(beyond),
-            buffering=buffering,
+            delays=_distribution(self._framed_delays).plus(beyond),
+            buffering=_distribution(self._delays),
             time_inserted=playout.inserted_samples_for_deceleration / SAMPLE_RATE,
             time_removed=playout.removed_samples_for_acceleration / SAMPLE_RATE,
             plan=pipeline.plan,
@@ -117,19 +129,6 @@ class CallMeter:
             muted=media.muted,
             warnings=warnings,
         )
-
-    def _distribution(self) -> DelayStatistics:
-        """Delays above the fastest packet, with a resolution of 1 ms."""
-        counts = self._delays.copy()
-        total = int(counts.sum())
-        if not total:
-            return DelayStatistics()
-        values = (np.arange(_BINS) + 0.5) * _BIN_SECONDS
-        cumulated = np.cumsum(counts)
-        p50, p95, p99, most = (
-            float(values[np.searchsorted(cumulated, share * total)]) for share in (0.5, 0.95, 0.99, 1.0)
-        )
-        return DelayStatistics(float(np.dot(values, counts)) / total, p50, p95, p99, most)
 
     def _conceal(self, record: TraceRecord) -> None:
         # Comfort noise directly after a packet is the sender's own silence, not a gap.
@@ -142,3 +141,21 @@ class CallMeter:
                 self._interruptions += 1
                 self._interrupted_samples += before
             self._interrupted_samples += record.samples
+
+
+def _bin(seconds: float) -> int:
+    return min(int(seconds / _BIN_SECONDS), _BINS - 1)
+
+
+def _distribution(counted: NDArray[np.int64]) -> DelayStatistics:
+    """Delays that were counted with a resolution of 1 ms."""
+    counts = counted.copy()
+    total = int(counts.sum())
+    if not total:
+        return DelayStatistics()
+    values = (np.arange(_BINS) + 0.5) * _BIN_SECONDS
+    cumulated = np.cumsum(counts)
+    p50, p95, p99, most = (
+        float(values[np.searchsorted(cumulated, share * total)]) for share in (0.5, 0.95, 0.99, 1.0)
+    )
+    return DelayStatistics(float(np.dot(values, counts)) / total, p50, p95, p99, most)

@@ -1,14 +1,18 @@
 """Figures of a call out of its trace."""
 
+import numpy as np
 import pytest
 from live_calls import LOOPBACK
 
-from softphone.call_meter import CallMeter
+from softphone.call_meter import CallMeter, _distribution
 from softphone.call_statistics import CallStatistics, DelayStatistics
 from softphone.cli.talking import status_line
-from softphone.playout import Action, Source, TraceRecord
+from softphone.opus import Encoder
+from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, TraceRecord
+from softphone.rtp.packet import RtpPacket
 from softphone.sending import RedundancyPlan
 from softphone.webrtc import IceConfig, Peer, PeerConfig
+from tests.support.stream import speech
 
 
 def record(source: Source, delay_ms: float = 0.0, samples: int = 960) -> TraceRecord:
@@ -21,11 +25,11 @@ async def meter() -> CallMeter:
 
 
 async def test_the_distribution_of_delays(meter: CallMeter) -> None:
-    assert meter._distribution() == DelayStatistics()
+    assert _distribution(meter._delays) == DelayStatistics()
     for delay in range(100):
         meter.on_trace(record(Source.REGULAR, float(delay)))
     meter.on_trace(record(Source.PLC, 900.0))
-    delays = meter._distribution()
+    delays = _distribution(meter._delays)
     assert delays.mean == pytest.approx(0.050, abs=0.001)
     assert delays.p50 == pytest.approx(0.050, abs=0.001)
     assert delays.p95 == pytest.approx(0.095, abs=0.001)
@@ -35,7 +39,39 @@ async def test_the_distribution_of_delays(meter: CallMeter) -> None:
     assert DelayStatistics().plus(0.1) == DelayStatistics()
     meter.on_trace(record(Source.DRED, 1e9))
     meter.on_trace(record(Source.DRED, -5.0))
-    assert meter._distribution().maximum == pytest.approx(3.0, abs=0.01)
+    assert _distribution(meter._delays).maximum == pytest.approx(3.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [(20, 20), (60, 60), (10, 10), (20, 60), (60, 20), (20, 40)],
+    ids=lambda pair: f"{pair[0]}-{pair[1]}",
+)
+async def test_the_delay_contains_the_length_of_the_packets_that_came(
+    meter: CallMeter, lengths: tuple[int, int]
+) -> None:
+    encoder, pcm = Encoder(), speech()[: 16 * 48_000]
+    records: list[TraceRecord] = []
+    engine = PlayoutEngine(PlayoutConfig(policy="fixed", max_delay=0.3), on_trace=records.append)
+    packets: list[tuple[float, RtpPacket]] = []
+    position = 0
+    while position + 2880 <= pcm.size:
+        samples = 48 * lengths[position >= pcm.size // 2]
+        payload = encoder.encode(pcm[position : position + samples])
+        sent = (position + samples) / 48_000
+        packets.append((sent + 0.03, RtpPacket(111, len(packets), position, 1, payload)))
+        position += samples
+    for tick in range(position // 480):
+        now = tick / 100
+        while packets and packets[0][0] <= now + 1e-9:
+            engine.insert(packets[0][1], packets.pop(0)[0])
+        engine.pull(now, 480)
+    for one in records:
+        meter.on_trace(one)
+    truth = [one.time - one.timestamp / 48_000 for one in records if not one.source.is_concealment]
+    # What neither the meter nor anybody who only receives can know is the way itself.
+    measured = _distribution(meter._framed_delays)
+    assert measured.mean == pytest.approx(np.mean(truth) - 0.03, abs=0.002)
 
 
 @pytest.mark.parametrize(
