@@ -28,6 +28,7 @@ from softphone.call_events import (
 )
 from softphone.call_meter import CallMeter
 from softphone.call_repair import CallRepair
+from softphone.call_signaling import CallSignaling
 from softphone.call_statistics import CallStatistics
 from softphone.errors import ConfigError, LocalError, PeerUnreachableError, SoftphoneError
 from softphone.media import MediaConfig, MediaSession
@@ -36,7 +37,6 @@ from softphone.rtp.telephone_event import ReceivedDigit
 from softphone.signaling import (
     CallEnd,
     CallEndedError,
-    CallSession,
     CallStateError,
     EndReason,
     Role,
@@ -81,7 +81,7 @@ class Call:
 
     def __init__(
         self,
-        session: CallSession,
+        session: CallSignaling,
         peer: Peer,
         source: AudioSource,
         sink: AudioSink,
@@ -307,7 +307,7 @@ class Call:
             self._reconnecting = False
             self._emit(Reconnected())
         elif state.over:
-            end = CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, "the connection to the other phone is gone")
+            end = CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, "the connection to the other side is gone")
             self._loop.call_later(0.0 if self._signaling_lost else _FAREWELL_GRACE, self._decide, end)
 
     def _on_digit(self, digit: ReceivedDigit) -> None:

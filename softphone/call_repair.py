@@ -6,8 +6,9 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from softphone.call_signaling import CallSignaling
 from softphone.errors import ConfigError, RemoteProtocolError
-from softphone.signaling import CallEndedError, CallSession, CallStateError, Reanswer, Reoffer, Restart, Role
+from softphone.signaling import CallEndedError, CallStateError, Reanswer, Reoffer, Restart, Role
 from softphone.webrtc import Peer
 
 __all__ = ["CallRepair"]
@@ -21,7 +22,7 @@ _SPACING: Final = 0.5
 class CallRepair:
     """Restarts ICE: the caller offers, the callee asks it to. So offers never cross."""
 
-    def __init__(self, session: CallSession, peer: Peer) -> None:
+    def __init__(self, session: CallSignaling, peer: Peer) -> None:
         """`session` is answered; everything happens by itself from now on."""
         self._session = session
         self._peer = peer

@@ -13,6 +13,10 @@ Being called::
         print("softphone call", line.listener.invitation("192.0.2.7").argument)
         async for ring in line:
             call = await ring.answer()
+
+Publishing into a room, or listening to one, by WHIP and WHEP::
+
+    call = await phone.stream("whip+https://meet.example.org/whip/standup#TOKEN")
 """
 
 import asyncio
@@ -24,11 +28,13 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from softphone.audio.devices import Direction, find_device
 from softphone.audio.registry import open_sink, open_source
 from softphone.audio.stream import AudioSink, AudioSource
 from softphone.call import Call, CallConfig
+from softphone.call_signaling import CallSignaling
 from softphone.errors import ConfigError, MediaFileError, RemoteProtocolError
 from softphone.media import MediaConfig
 from softphone.playout import PlayoutConfig, default_policy, playout_policies
@@ -36,7 +42,6 @@ from softphone.recording import RecordedCall, Recorder, recorders, recording_dir
 from softphone.sending import MODES, SendingConfig
 from softphone.signaling import (
     CallEndedError,
-    CallSession,
     CallStateError,
     CallTarget,
     IncomingCall,
@@ -45,7 +50,11 @@ from softphone.signaling import (
     Ringing,
     dial,
 )
-from softphone.webrtc import Capabilities, IceConfig, IceServer, Peer, PeerConfig
+from softphone.webrtc import Capabilities, IceConfig, IceServer, LocalAudio, Peer, PeerConfig
+
+if TYPE_CHECKING:
+    from softphone.rooms.trust import ServerTrust
+    from softphone.rooms.whip import WhipTarget
 
 __all__ = ["Phone", "PhoneConfig", "PhoneLine", "Ring"]
 
@@ -139,7 +148,7 @@ class Phone:
         if config.record is not None:
             await asyncio.to_thread(_require_folder, config.record)
         async with AsyncExitStack() as stack:
-            await self._open_audio(stack)
+            await self._open_audio(stack, config.source, config.sink)
 
     async def call(self, target: CallTarget | str, *, on_ringing: Callable[[], None] | None = None) -> Call:
         """Call somebody and return the call once it is answered; cancel it to give up.
@@ -153,7 +162,7 @@ class Phone:
         if self._calls:
             raise CallStateError("this phone is in a call; hang up first")
         async with AsyncExitStack() as stack:
-            source, sink = await self._open_audio(stack)
+            source, sink = await self._open_audio(stack, self.config.source, self.config.sink)
             peer = self._new_peer(stack)
             outgoing = await dial(
                 target,
@@ -169,6 +178,30 @@ class Phone:
             abilities = Capabilities.from_json(dict(accepted.capabilities))
             await peer.accept_answer(accepted.answer_sdp, abilities)
             call = await self._begin(accepted.session, peer, source, sink)
+            stack.pop_all()
+            return call
+
+    async def stream(self, target: "WhipTarget | str", *, trust: "ServerTrust | None" = None) -> Call:
+        """Publish by WHIP (RFC 9725), or listen by WHEP, and return that as a call: one way, without digits.
+
+        `trust`: whether the server's certificate is believed. Raises as `call` does.
+        """
+        # Here, because it takes long to load and most calls are direct.
+        from softphone.rooms.whip import WhipClient, WhipTarget
+        from softphone.rooms.whip.signaling import WhipSignaling
+
+        target = WhipTarget.parse(target) if isinstance(target, str) else target
+        if self._calls:
+            raise CallStateError("this phone is in a call; hang up first")
+        async with AsyncExitStack() as stack:
+            source = self.config.source if target.publishes else "null"
+            sink = "null" if target.publishes else self.config.sink
+            equipment = await self._open_audio(stack, source, sink)
+            peer = self._new_peer(stack, target.audio)
+            client = WhipClient(target, trust=trust)
+            stack.push_async_callback(client.close)
+            await client.open(peer)
+            call = await self._begin(WhipSignaling(client), peer, *equipment)
             stack.pop_all()
             return call
 
@@ -196,7 +229,7 @@ class Phone:
 
     async def _answer(self, incoming: IncomingCall) -> Call:
         async with AsyncExitStack() as stack:
-            source, sink = await self._open_audio(stack)
+            source, sink = await self._open_audio(stack, self.config.source, self.config.sink)
             peer = self._new_peer(stack)
             abilities = Capabilities.from_json(dict(incoming.capabilities))
             answer = await peer.accept_offer(incoming.offer_sdp, abilities)
@@ -208,24 +241,26 @@ class Phone:
 
     # -- own
 
-    async def _open_audio(self, stack: AsyncExitStack) -> tuple[AudioSource, AudioSink]:
+    async def _open_audio(
+        self, stack: AsyncExitStack, microphone: str, loudspeaker: str
+    ) -> tuple[AudioSource, AudioSink]:
         """Open both; `stack` closes them, unless it is told otherwise."""
-        await _require_card(self.config.source, "input")
-        await _require_card(self.config.sink, "output")
-        source = await asyncio.to_thread(open_source, self.config.source)
+        await _require_card(microphone, "input")
+        await _require_card(loudspeaker, "output")
+        source = await asyncio.to_thread(open_source, microphone)
         stack.push_async_callback(asyncio.to_thread, source.stop)
-        sink = await asyncio.to_thread(open_sink, self.config.sink)
+        sink = await asyncio.to_thread(open_sink, loudspeaker)
         stack.push_async_callback(asyncio.to_thread, sink.stop)
         return source, sink
 
-    def _new_peer(self, stack: AsyncExitStack) -> Peer:
-        peer = Peer(PeerConfig(ice=self.config.ice))
+    def _new_peer(self, stack: AsyncExitStack, audio: LocalAudio | None = None) -> Peer:
+        peer = Peer(PeerConfig(ice=self.config.ice, audio=audio or LocalAudio()))
         stack.push_async_callback(peer.close)
         if self._on_peer is not None:
             self._on_peer(peer)
         return peer
 
-    async def _begin(self, session: CallSession, peer: Peer, source: AudioSource, sink: AudioSink) -> Call:
+    async def _begin(self, session: CallSignaling, peer: Peer, source: AudioSource, sink: AudioSink) -> Call:
         recorder = await self._recorder(session, peer)
         try:
             call = Call(session, peer, source, sink, self.config.call, recorder=recorder)
@@ -238,7 +273,7 @@ class Phone:
         call.on_ended(self._forget)
         return call
 
-    async def _recorder(self, session: CallSession, peer: Peer) -> Recorder:
+    async def _recorder(self, session: CallSignaling, peer: Peer) -> Recorder:
         if self.config.record is None:
             return Recorder()
         assert peer.negotiated is not None

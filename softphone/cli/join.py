@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from softphone.cli.in_room import in_room
-from softphone.cli.options import AUDIO_HELP, add_call_options, phone_config
+from softphone.cli.options import AUDIO_HELP, add_call_options, add_trust_options, phone_config, server_trust
 from softphone.cli.outcome import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE
 from softphone.cli.room_outcome import describe_over, print_room_table, write_room_json
 from softphone.cli.terminal import StoppedError, Terminal
 from softphone.conference import Conference, ConferenceConfig
 from softphone.conference.events import ConferenceOver
 from softphone.rooms.link import RoomLink
-from softphone.rooms.trust import ServerTrust
 
 __all__ = ["add_parser", "run"]
 
@@ -59,12 +58,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("link", metavar="LINK", help="https://HOST/r/ROOM#TOKEN, as the server printed it")
     parser.add_argument("--muted", action="store_true", help="come in with the microphone off")
-    parser.add_argument(
-        "--fingerprint", default="", metavar="AA:BB:...", help="of the server's certificate (SHA-256)"
-    )
-    parser.add_argument(
-        "--insecure", action="store_true", help="believe any certificate: others might listen"
-    )
+    add_trust_options(parser)
     add_call_options(parser)
     parser.set_defaults(func=run)
 
@@ -99,7 +93,7 @@ def _config(args: argparse.Namespace) -> ConferenceConfig:
         ports=phone.ports,
         servers=phone.servers,
         relay_only=phone.relay_only,
-        trust=ServerTrust(args.fingerprint, args.insecure),
+        trust=server_trust(args),
         passphrase=os.environ.get(_PASSPHRASE, ""),
         muted=args.muted,
         record=phone.record,

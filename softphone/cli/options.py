@@ -9,10 +9,18 @@ from softphone.errors import ConfigError
 from softphone.phone import PhoneConfig
 from softphone.playout import default_policy, playout_policies
 from softphone.recording import recorders
+from softphone.rooms.trust import ServerTrust
 from softphone.sending import MODES
 from softphone.webrtc import IceServer
 
-__all__ = ["AUDIO_HELP", "add_call_options", "phone_config"]
+__all__ = [
+    "AUDIO_HELP",
+    "add_call_options",
+    "add_trust_options",
+    "phone_config",
+    "port_range",
+    "server_trust",
+]
 
 _TURN_PASSWORD = "SOFTPHONE_TURN_PASSWORD"
 
@@ -101,6 +109,21 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_trust_options(parser: argparse.ArgumentParser) -> None:
+    """Add those for a server whose certificate no authority vouches for."""
+    parser.add_argument(
+        "--fingerprint", default="", metavar="AA:BB:...", help="of the server's certificate (SHA-256)"
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="believe any certificate: others might listen"
+    )
+
+
+def server_trust(args: argparse.Namespace) -> ServerTrust:
+    """What they say. Raises :class:`softphone.errors.ConfigError`."""
+    return ServerTrust(args.fingerprint, args.insecure)
+
+
 def phone_config(args: argparse.Namespace) -> PhoneConfig:
     """The settings that the options ask for.
 
@@ -117,7 +140,7 @@ def phone_config(args: argparse.Namespace) -> PhoneConfig:
         policy=args.policy,
         max_delay=args.max_delay / 1000.0,
         addresses=tuple(args.bind_address) if args.bind_address else None,
-        ports=_port_range(args.udp_ports) if args.udp_ports else None,
+        ports=port_range(args.udp_ports) if args.udp_ports else None,
         servers=tuple(_servers(args)),
         relay_only=args.relay_only,
         record=args.record,
@@ -125,7 +148,8 @@ def phone_config(args: argparse.Namespace) -> PhoneConfig:
     )
 
 
-def _port_range(text: str) -> tuple[int, int]:
+def port_range(text: str) -> tuple[int, int]:
+    """Read ``FIRST-LAST``. Raises :class:`softphone.errors.ConfigError`."""
     match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
     if match is None:
         raise ConfigError(f"{text!r} is no range of ports; write FIRST-LAST, such as 40000-40100")

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from softphone.cli.options import port_range
 from softphone.cli.terminal import Terminal
+from softphone.conference import ConferenceConfig
 from softphone.errors import ConfigError
 from softphone.rooms.access import Access
 from softphone.rooms.certificate import ServerCertificate, load_certificate, self_made_certificate
@@ -20,8 +22,10 @@ from softphone.rooms.server import RoomServer
 from softphone.rooms.tokens import Invitation
 from softphone.rooms.turn import IceProvider
 from softphone.rooms.values import RoomRole
+from softphone.rooms.whip import WhipGateway
 from softphone.signaling.addresses import ANY_ADDRESS, reachable_addresses
 from softphone.signaling.target import is_loopback
+from softphone.webrtc import IceServer
 
 __all__ = ["add_parser", "add_token_secret", "run", "token_secret"]
 
@@ -46,6 +50,9 @@ or --self-signed (browsers warn once; compare the fingerprint), or a proxy that 
 use-auth-secret): --turn and --turn-secret-file. No server is used that you do not name.
 
 In the engine "mesh" everybody sends to everybody, which is good for 8 or so.
+
+Programs that know WHIP publish to /whip/ROOM, those that know WHEP listen to /whep/ROOM; the
+bearer token is what stands behind # in a link. Their audio passes through this server.
 
 examples:
   softphone room serve
@@ -112,6 +119,18 @@ def add_parser(actions: Any) -> None:
         "--turn-secret-file", type=Path, metavar="FILE", help="holds coturn's static-auth-secret"
     )
     media.add_argument("--relay-only", action="store_true", help="hide addresses behind the TURN server")
+
+    whip = parser.add_argument_group("WHIP and WHEP")
+    whip.add_argument(
+        "--no-whip", action="store_true", help="serve pages and softphones only: no /whip/ROOM, no /whep/ROOM"
+    )
+    whip.add_argument(
+        "--bind-address",
+        action="append",
+        metavar="IP",
+        help="exchange the audio of their sessions on this address only; may be repeated (default: all)",
+    )
+    whip.add_argument("--udp-ports", metavar="A-B", help="UDP ports for that audio (default: any)")
     parser.set_defaults(func=run)
 
 
@@ -139,15 +158,20 @@ def run(args: argparse.Namespace) -> int:
     config = _config(args, certificate)
     room = args.room or "".join(secrets.choice(_ROOM_ALPHABET) for _ in range(8))
     server = RoomServer(config)
+    streams = _streams(args)
     _allow_many_files()
 
     async def serve() -> int:
         with Terminal(quiet=True) as terminal:
             await server.start()
+            gateway = WhipGateway(server, streams)
             try:
+                if not args.no_whip:
+                    gateway.mount()
                 _announce(server, room, certificate, terminal)
                 await terminal.stopped()
             finally:
+                await gateway.close()
                 await server.close()
         return 0
 
@@ -175,6 +199,17 @@ def _config(args: argparse.Namespace, certificate: ServerCertificate | None) -> 
         relay_only=args.relay_only,
         public_url=args.public_url,
         proxies=frozenset(args.proxy),
+    )
+
+
+def _streams(args: argparse.Namespace) -> ConferenceConfig:
+    """Settings of the audio of WHIP and WHEP."""
+    return ConferenceConfig(
+        source="null",
+        sink="null",
+        addresses=tuple(args.bind_address) if args.bind_address else None,
+        ports=port_range(args.udp_ports) if args.udp_ports else None,
+        servers=tuple(IceServer(url) for url in args.stun),
     )
 
 

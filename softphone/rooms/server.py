@@ -205,7 +205,7 @@ class RoomServer:
             backlog=self._backlog,
             alive_every=config.heartbeat,
         )
-        address = address_key(self._client(request))
+        address = address_key(self.client_address(request))
         await connection.run(address, lambda: gate.admit(transport, uncounted=True))
         return websocket
 
@@ -249,7 +249,7 @@ class RoomServer:
         ours = {"localhost", self._machine, f"{self._machine}.local", public, *self.config.allowed_hosts}
         return _is_ip(host) or host in ours
 
-    def _client(self, request: web.BaseRequest) -> str:
+    def client_address(self, request: web.BaseRequest) -> str:
         """The address of the client, as a trusted proxy tells it or as we see it."""
         host = remote_host(request.transport)
         if host in self.config.proxies:

@@ -11,6 +11,7 @@ from yarl import URL
 from softphone.errors import ConfigError, PeerUnreachableError, RemoteProtocolError
 from softphone.rooms.trust import ServerTrust
 from softphone.signaling.errors import CallRefusedError
+from softphone.signaling.target import is_loopback
 from softphone.webrtc import LocalAudio, NegotiatedAudio, Peer
 
 __all__ = ["WhipClient", "WhipTarget"]
@@ -33,13 +34,17 @@ class WhipTarget:
     """Bearer token; empty: none."""
 
     @classmethod
-    def parse(cls, text: str) -> "WhipTarget":
+    def parse(cls, text: str, *, token: str = "") -> "WhipTarget":
         """Read ``whip+https://HOST/PATH#TOKEN``, or the same with ``whep`` or ``http``.
 
-        Raises :class:`softphone.errors.ConfigError`, which says what to write instead.
+        `token` is used where the address has none.
+
+        Without TLS only this machine can be reached: the token, and what keeps speech secret, would
+        be there to read. Raises :class:`softphone.errors.ConfigError`, which says what to write instead.
         """
         scheme, separator, rest = text.strip().partition("+")
-        address, _, token = rest.partition("#")
+        address, _, own = rest.partition("#")
+        token = own or token
         try:
             url = URL(address)
         except ValueError as error:
@@ -48,8 +53,10 @@ class WhipTarget:
             raise ConfigError(f"{text!r} is no WHIP or WHEP endpoint: {_HOW}")
         if not url.host or url.user is not None:
             raise ConfigError(f"{text!r} has no host, or a user name in front of it: {_HOW}")
+        if url.scheme == "http" and url.host != "localhost" and not is_loopback(url.host):
+            raise ConfigError(f"{url.host} is another machine, which wants TLS: {_HOW}")
         if not token.isascii() or not token.isprintable():
-            raise ConfigError("the token behind # must be printable ASCII")
+            raise ConfigError("the token must be printable ASCII")
         return cls(url, scheme.lower() == "whip", token)
 
     @staticmethod
@@ -106,6 +113,10 @@ class WhipClient:
                 if location is None:
                     raise RemoteProtocolError("the server does not name the session")
                 self._session = _session_url(response.url, location)
+        except aiohttp.ServerFingerprintMismatch as error:
+            raise PeerUnreachableError(
+                f"{self.target.url.host} shows another certificate than the one with that fingerprint"
+            ) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerUnreachableError(f"{self.target.url.host} can't be reached: {error}") from error
         if len(body) > _MAX_ANSWER:

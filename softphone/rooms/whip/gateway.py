@@ -23,7 +23,6 @@ from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.rooms.hub import RoomHub
 from softphone.rooms.server import RoomServer
 from softphone.rooms.values import MAX_TOKEN, ROOM_NAME
-from softphone.signaling.gate import remote_host
 from softphone.signaling.limits import address_key
 
 from .descriptions import check_offer, parse_fragment
@@ -115,7 +114,7 @@ class WhipGateway:
         session = WhipSession(self._hub, self._config, ufrag, publishes=kind == "whip")
         self._opening += 1
         try:
-            address = address_key(remote_host(request.transport))
+            address = address_key(self._server.client_address(request))
             answer = await session.open(offer, room, _bearer(request), address, _NAMES[kind])
         finally:
             self._opening -= 1
