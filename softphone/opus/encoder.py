@@ -212,6 +212,18 @@ class Encoder:
         self._set(Request.SIGNAL, _SIGNALS[signal])
 
     @property
+    def lsb_depth(self) -> int:
+        """Significant bits of the samples, 8..24. What lies below is noise to the encoder, not sound.
+
+        int16 input never counts for more than 16.
+        """
+        return self._get(Request.LSB_DEPTH)
+
+    @lsb_depth.setter
+    def lsb_depth(self, value: int) -> None:
+        self._set(Request.LSB_DEPTH, value)
+
+    @property
     def lookahead(self) -> int:
         """Samples by which the decoded signal lags the encoded one (6.5 ms for VOIP)."""
         return self._get(Request.GET_LOOKAHEAD)

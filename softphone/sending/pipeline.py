@@ -25,6 +25,7 @@ __all__ = ["SendingPipeline"]
 _SAMPLES_PER_MS: Final = OPUS_CLOCK_RATE // 1000
 _BLOCK_UNIT: Final = 10 * _SAMPLES_PER_MS
 _FADE_SAMPLES: Final = 10 * _SAMPLES_PER_MS
+_SIGNIFICANT_BITS: Final = 16
 # The time stamps of blocks jitter with the sound card's thread; what is longer is lost audio.
 _GAP_SECONDS: Final = 0.5
 
@@ -46,6 +47,9 @@ class SendingPipeline:
             encoder = Encoder(OPUS_CLOCK_RATE, 1, Application.VOIP)
         elif encoder.sample_rate != OPUS_CLOCK_RATE or encoder.channels != 1:
             raise ConfigError("the sending pipeline needs a mono encoder at 48 kHz")
+        # Sound cards and files give 16 bits. At the 24 that libopus expects in float32, the rounding
+        # of the last bit passes for sound above the voice, and bits are spent on it.
+        encoder.lsb_depth = _SIGNIFICANT_BITS
         self.muted = False
         """Send silence instead of the captured audio. The encoder keeps running, so that
         timestamps, loss reports and the end of the last word's redundancy go on."""

@@ -19,6 +19,7 @@ from softphone.opus import Application, BadArgumentError, Bandwidth, Encoder, Si
         ("dtx", [True, False]),
         ("max_bandwidth", list(Bandwidth)),
         ("signal", list(Signal)),
+        ("lsb_depth", [8, 16, 24]),
     ],
 )
 def test_property_keeps_what_is_set(name: str, values: list[object]) -> None:
@@ -42,6 +43,8 @@ def test_property_keeps_what_is_set(name: str, values: list[object]) -> None:
         ("dred_duration_ms", 1050),
         ("max_bandwidth", "ultraband"),
         ("signal", "noise"),
+        ("lsb_depth", 7),
+        ("lsb_depth", 25),
     ],
 )
 def test_property_out_of_range_is_a_local_error(name: str, value: object) -> None:

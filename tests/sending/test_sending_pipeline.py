@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import soxr
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigError
@@ -14,6 +15,7 @@ from softphone.rtp.red import unpack_red
 from softphone.sending import Means, NetworkReport, RedundancyPlan, SendingConfig, SendingPipeline
 from softphone.sending.control import EncoderControl
 from softphone.sending.level import audio_level
+from tests.support.stream import speech
 
 needs_dred = pytest.mark.skipif(not capabilities().dred, reason="libopus without DRED")
 
@@ -46,6 +48,17 @@ def test_round_trip(voice: Pcm, frame_ms: int) -> None:
     decoded = np.concatenate([decoder.decode(payload.payload) for payload in sent])
     assert voice.size - samples < decoded.size <= voice.size
     assert snr_db(voice, decoded, Encoder().lookahead) > 5
+
+
+def test_rounding_to_16_bits_is_not_sent_as_sound() -> None:
+    wideband = soxr.resample(soxr.resample(speech()[: 10 * 48_000], 48_000, 16_000), 16_000, 48_000)
+    rounded = np.round(wideband * 32_767).astype(np.int16)
+    pipeline = SendingPipeline(SendingConfig(bitrate=24_000, mode="none"))
+    encoder = Encoder()
+    encoder.bitrate, encoder.complexity, encoder.constrained_vbr = 24_000, 9, True
+    sent = push_all(pipeline, rounded.astype(np.float32) / 32_768)
+    for index, payload in enumerate(sent):
+        assert payload.payload == encoder.encode(rounded[960 * index : 960 * (index + 1)])
 
 
 def test_frame_length_can_change_during_a_call(voice: Pcm) -> None:

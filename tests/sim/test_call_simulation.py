@@ -89,7 +89,7 @@ def test_summary_adds_up() -> None:
     assert lost == pytest.approx(BURSTY.fraction_lost, abs=0.05)
     assert summary.frames.regular == summary.packets.sent - summary.packets.lost - summary.packets.late
     assert summary.delay_ms.p50 <= summary.delay_ms.p95 <= summary.delay_ms.max
-    assert 30_000 < summary.bitrate_bps.media + 10_000 < summary.bitrate_bps.total + 10_000 < 58_500
+    assert 15_000 < summary.bitrate_bps.media < summary.bitrate_bps.total < 48_500
     assert summary.duration_s == pytest.approx(8.0, abs=0.5)
     assert summary.real_time_factor == pytest.approx(0.4 / summary.duration_s)
 
