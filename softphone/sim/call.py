@@ -6,6 +6,7 @@ settings give the same bytes.
 """
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -204,6 +205,8 @@ class _Simulation:
         self._engine.set_path_delay(self._network.shortest, self._round_trip)
         self._pipeline.on_round_trip(self._round_trip)
         self._late = 0
+        self._newest = -1
+        """Timestamp of the newest packet that came."""
 
     def run(self, pcm: Pcm) -> OneWayCall:
         length = -(-pcm.size // _BLOCK) * _BLOCK
@@ -230,15 +233,23 @@ class _Simulation:
         )
 
     def _ticks(self, samples: int) -> Iterator[float]:
-        """Playout times until everything sent was played, or could not be any more."""
+        """Playout times until everything that came was played.
+
+        Whatever the policy does: once all has come, for no longer than it takes to play what was
+        sent and to wait as long as is allowed.
+        """
+        deadline = math.inf
         for number in count():
             tick = number * _TICK / OPUS_CLOCK_RATE
-            position = self._engine.position
-            sent_all = tick > samples / OPUS_CLOCK_RATE
-            played_all = position is not None and position >= samples - round(0.25 * OPUS_CLOCK_RATE)
-            stranded = not any(kind is self._ARRIVAL for _, kind, _, _ in self._events)
-            if sent_all and (played_all or stranded):
-                return
+            position = self._engine.position or 0
+            if tick > samples / OPUS_CLOCK_RATE:
+                if position >= samples - round(0.25 * OPUS_CLOCK_RATE) or tick > deadline:
+                    return
+                if not any(kind is self._ARRIVAL for _, kind, _, _ in self._events):
+                    if position > self._newest:
+                        return
+                    left = (samples - position) / OPUS_CLOCK_RATE
+                    deadline = min(deadline, tick + left + self._engine.config.max_delay)
             yield tick
 
     def _schedule(self, at: float, kind: int, what: object) -> None:
@@ -269,6 +280,7 @@ class _Simulation:
         sent = self._packets[index]
         packet = RtpPacket(sent.payload_type, index & 0xFFFF, sent.timestamp, _SSRC, sent.payload)
         self._round_trip = at - sent.sent + self._back
+        self._newest = max(self._newest, sent.timestamp)
         self._reporter.on_packet(packet.sequence_number, packet.timestamp, at, len(packet.payload))
         self._received.update(packet.sequence_number, packet.timestamp, at)
         self._engine.insert(packet, at)

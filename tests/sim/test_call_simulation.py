@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from softphone.playout import PlayoutConfig, Source
+from softphone.playout import (
+    Action,
+    Decision,
+    Observation,
+    PlayoutConfig,
+    PlayoutPolicy,
+    PolicyConfig,
+    Source,
+)
 from softphone.report.one_way import summarize_call
 from softphone.sending import SendingConfig
 from softphone.sim.call import OneWayCall, SimulationConfig, simulate_call
@@ -92,6 +100,38 @@ def test_summary_adds_up() -> None:
     assert 15_000 < summary.bitrate_bps.media < summary.bitrate_bps.total < 48_500
     assert summary.duration_s == pytest.approx(8.0, abs=0.5)
     assert summary.real_time_factor == pytest.approx(0.4 / summary.duration_s)
+
+
+@pytest.mark.parametrize("max_delay", [0.3, 0.7, 1.2, 3.0])
+def test_a_long_buffer_is_played_to_its_end(max_delay: float) -> None:
+    call = simulate(PacketTrace.perfect(0.030), max_delay=max_delay)
+    delays, _ = call.mouth_to_ear()
+    assert delays == pytest.approx(max_delay, abs=0.02)
+    assert [record.sequence for record in call.records] == list(range(400))
+    assert call.heard.size / 48_000 == pytest.approx(8.0 + max_delay, abs=0.05)
+
+
+def test_packets_that_come_all_at_once_at_the_end_are_played() -> None:
+    arrival = 8.6
+    late = [arrival - 0.02 * number for number in range(430)]
+    call = simulate(PacketTrace(late), max_delay=2.0)
+    assert {record.source for record in call.records} == {Source.REGULAR}
+    assert len(call.records) == 400
+
+
+class Waiting(PlayoutPolicy):
+    """Would wait for ever."""
+
+    start_delay = 0.1
+
+    def decide(self, observation: Observation) -> Decision:
+        return Decision(Action.WAIT, observation.best, 1.0)
+
+
+def test_a_call_ends_whatever_the_policy_does() -> None:
+    config = SimulationConfig(playout=PlayoutConfig(max_delay=5.0), trace=PacketTrace.perfect(0.030))
+    call = simulate_call(SPEECH, config, Waiting(PolicyConfig(max_delay=5.0)))
+    assert call.heard.size / 48_000 < 8.0 + 0.6 + 2 * 5.0
 
 
 def test_nothing_arrives() -> None:
