@@ -65,8 +65,13 @@ class QueueingDelayEstimator:
         self._pending: tuple[int, int, float] | None = None
         self._duration = 0.0
 
-    def on_packet(self, sequence_number: int, timestamp: int, arrival: float) -> None:
-        """A packet arrived: 16-bit sequence number, 32-bit timestamp, arrival in seconds."""
+    def on_packet(
+        self, sequence_number: int, timestamp: int, arrival: float, *, marker: bool = False
+    ) -> None:
+        """A packet arrived: 16-bit sequence number, 32-bit timestamp, arrival in seconds.
+
+        ``marker``: it follows silence that wasn't sent (RFC 7587, section 4.2).
+        """
         number, media = self._numbers.unwrap(sequence_number), self._media.unwrap(timestamp)
         if number != self._numbers.last or media != self._media.last:
             return  # a jump that no second packet has confirmed
@@ -76,10 +81,16 @@ class QueueingDelayEstimator:
                 return
             # A packet leaves when its last sample was captured. How long it is, only the next
             # one tells, or two gaps that agree: a guess would be wrong just where it changes.
+            # After silence it tells nothing: a pause of 120 ms isn't a packet of that length,
+            # which would have left 100 ms later than the 20 ms before that pause did.
             lengths = number - pending[0]
             duration = (media - pending[1]) / self._clock_rate / lengths
             known, self._duration = self._duration, duration
-            if round(1000 * duration, 1) in _DURATIONS_MS and (lengths == 1 or duration == known):
+            if (
+                not marker
+                and round(1000 * duration, 1) in _DURATIONS_MS
+                and (lengths == 1 or duration == known)
+            ):
                 sent = pending[1] / self._clock_rate + duration
                 self._add(sent, pending[2] - sent)
         self._pending = (number, media, arrival)

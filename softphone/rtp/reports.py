@@ -138,11 +138,18 @@ class LossReporter:
         self._due: float | None = None
 
     def on_packet(
-        self, sequence_number: int, timestamp: int | None = None, arrival: float = 0.0, size: int = 0
+        self,
+        sequence_number: int,
+        timestamp: int | None = None,
+        arrival: float = 0.0,
+        size: int = 0,
+        *,
+        marker: bool = False,
     ) -> None:
         """A packet arrived, in time or not.
 
-        16-bit sequence number, 32-bit timestamp (48 kHz), arrival in seconds, bytes of payload.
+        16-bit sequence number, 32-bit timestamp (48 kHz), arrival in seconds, bytes of payload,
+        whether it follows silence that wasn't sent.
         Without a timestamp nothing is said of delays, without sizes nothing of the rate.
         """
         previous = self._unwrapper.last
@@ -155,7 +162,7 @@ class LossReporter:
         if self._window.add(extended):
             self._payload_bytes += size
             if timestamp is not None:
-                self._queueing.on_packet(sequence_number, timestamp, arrival)
+                self._queueing.on_packet(sequence_number, timestamp, arrival, marker=marker)
 
     def on_late_packet(self) -> None:
         """A packet that had arrived could not be played any more."""

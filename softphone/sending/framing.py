@@ -10,10 +10,8 @@ from softphone.sending.config import FRAME_LENGTHS_MS, PACKET_OVERHEAD, SendingC
 
 __all__ = ["FrameLengthChoice", "overhead_bps"]
 
-_LEAST_PAYLOAD: Final = 16_000
-"""Bit/s of payload below which a longer packet is better: Opus sounds worse from here on down."""
-_RETURN_PAYLOAD: Final = 20_000
-"""Bit/s of payload that a shorter packet must leave before it is taken again."""
+_RETURN_ABOVE: Final = 4_000
+"""Bit/s above the least payload that a shorter packet must leave before it is taken again."""
 _DWELL: Final = 15.0
 """Seconds before a shorter packet is taken again."""
 
@@ -30,28 +28,29 @@ class FrameLengthChoice:
         longest = max(config.frame_ms, config.max_frame_ms)
         self._lengths: Final = [ms for ms in FRAME_LENGTHS_MS if config.frame_ms <= ms <= longest]
         self._most: Final = config.bitrate
+        # Payload below which a longer packet is better: Opus sounds worse from there on down.
+        least = config.congestion.min_payload_bps
+        self._least: Final = min(least, self._most)
+        self._return: Final = min(least + _RETURN_ABOVE, self._most)
         # Of a rate that is low by choice, too, no more goes into headers than into speech.
-        self._first: Final = 1 if self._most < _LEAST_PAYLOAD and len(self._lengths) > 1 else 0
+        self._first: Final = 1 if self._most < least and len(self._lengths) > 1 else 0
         self._index = self._first
         self._changed_at: float | None = None
 
     @property
     def least_wire_bps(self) -> int:
         """Rate of the longest packets with the least payload, headers included, bit/s."""
-        return min(_LEAST_PAYLOAD, self._most) + overhead_bps(self._lengths[-1])
+        return self._least + overhead_bps(self._lengths[-1])
 
     def choose(self, wire_bps: int, now: float) -> tuple[int, int]:
         """(length in ms, payload in bit/s) for `wire_bps` with headers at `now` seconds."""
         index = self._index
-        while index + 1 < len(self._lengths) and self._payload(index, wire_bps) < min(
-            _LEAST_PAYLOAD, self._most
-        ):
+        while index + 1 < len(self._lengths) and self._payload(index, wire_bps) < self._least:
             index += 1
         rested = self._changed_at is None or now - self._changed_at >= _DWELL
-        if index == self._index > self._first and rested:
-            wanted = min(_RETURN_PAYLOAD, self._most)
-            if self._payload(index - 1, wire_bps) >= wanted:
-                index -= 1
+        unchanged = index == self._index > self._first
+        if unchanged and rested and self._payload(index - 1, wire_bps) >= self._return:
+            index -= 1
         if index != self._index:
             self._index, self._changed_at = index, now
         return self._lengths[index], self._payload(index, wire_bps)

@@ -87,6 +87,8 @@ class TracedPacket:
     """Payload type it was sent with."""
     payload: bytes
     """What was in it."""
+    marker: bool = False
+    """It followed silence that wasn't sent."""
 
 
 @dataclass(slots=True)
@@ -271,17 +273,23 @@ class _Simulation:
             assert plan is not None
             arrival = self._network.send(at, plan.frame_ms / 1000, len(payload.payload))
             self._packets.append(
-                TracedPacket(at, arrival, payload.timestamp, payload.payload_type, payload.payload)
+                TracedPacket(
+                    at, arrival, payload.timestamp, payload.payload_type, payload.payload, payload.marker
+                )
             )
             if arrival is not None:
                 self._schedule(arrival, self._ARRIVAL, len(self._packets) - 1)
 
     def _receive(self, index: int, at: float) -> None:
         sent = self._packets[index]
-        packet = RtpPacket(sent.payload_type, index & 0xFFFF, sent.timestamp, _SSRC, sent.payload)
+        packet = RtpPacket(
+            sent.payload_type, index & 0xFFFF, sent.timestamp, _SSRC, sent.payload, sent.marker
+        )
         self._round_trip = at - sent.sent + self._back
         self._newest = max(self._newest, sent.timestamp)
-        self._reporter.on_packet(packet.sequence_number, packet.timestamp, at, len(packet.payload))
+        self._reporter.on_packet(
+            packet.sequence_number, packet.timestamp, at, len(packet.payload), marker=packet.marker
+        )
         self._received.update(packet.sequence_number, packet.timestamp, at)
         self._engine.insert(packet, at)
 

@@ -182,7 +182,13 @@ class AudioReceiver:
         stream = self._stream(packet.ssrc)
         stream.last_packet = arrival
         stream.statistics.update(packet.sequence_number, packet.timestamp, arrival)
-        self.loss_reporter.on_packet(packet.sequence_number, packet.timestamp, arrival, len(packet.payload))
+        self.loss_reporter.on_packet(
+            packet.sequence_number,
+            packet.timestamp,
+            arrival,
+            len(packet.payload),
+            marker=bool(packet.marker),
+        )
         if not packet.payload:
             self.counters.packets_empty += 1
         elif kind == "telephone-event":

@@ -108,6 +108,24 @@ def test_silence_that_is_not_sent_is_no_queue() -> None:
     assert measured == QueueingDelay(pytest.approx(0.0), pytest.approx(0.0))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("pause", [0.02, 0.04, 0.06, 0.08, 0.1])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_pause_is_not_a_long_packet(pause: float, lost: bool) -> None:
+    """Silence that isn't sent takes no sequence numbers, so it looks like one packet of its length."""
+    estimator = QueueingDelayEstimator(48_000)
+    media, number = 0.0, 0
+    for spurt in range(20):
+        for index in range(25):
+            if not (lost and spurt % 2 and index == 0):
+                arrival = media + 0.02 + 0.05
+                estimator.on_packet(number, round(48_000 * media), arrival, marker=index == 0)
+            media, number = media + 0.02, number + 1
+        media += pause
+    measured = estimator.measure()
+    assert measured is not None
+    assert measured.delay == pytest.approx(0.0, abs=0.001)
+
+
 def test_a_new_clock_begins_anew() -> None:
     estimator = QueueingDelayEstimator(48_000)
     receive(lambda t: 0.05, 3.0, estimator=estimator)

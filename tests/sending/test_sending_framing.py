@@ -2,7 +2,7 @@
 
 import pytest
 
-from softphone.sending import SendingConfig
+from softphone.sending import CongestionTuning, SendingConfig
 from softphone.sending.framing import FrameLengthChoice, overhead_bps
 
 
@@ -59,3 +59,11 @@ def test_a_rate_at_the_border_doesnt_flap() -> None:
 def test_the_least_rate() -> None:
     assert FrameLengthChoice(SendingConfig()).least_wire_bps == 22_666
     assert FrameLengthChoice(SendingConfig(bitrate=10_000)).least_wire_bps == 16_666
+
+
+def test_more_may_be_left_to_speech() -> None:
+    """As in a room, where one bad path must not spoil it for all."""
+    choice = FrameLengthChoice(SendingConfig(congestion=CongestionTuning(min_payload_bps=24_000)))
+    assert choice.least_wire_bps == 30_666
+    lengths = [choice.choose(wire, 20.0 * number) for number, wire in enumerate((44_000, 43_000, 30_666))]
+    assert lengths == [(20, 24_000), (40, 33_000), (60, 24_000)]
