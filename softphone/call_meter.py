@@ -122,6 +122,7 @@ class CallMeter:
             buffering=_distribution(self._delays),
             time_inserted=playout.inserted_samples_for_deceleration / SAMPLE_RATE,
             time_removed=playout.removed_samples_for_acceleration / SAMPLE_RATE,
+            policy_fallbacks=playout.policy_fallbacks,
             plan=pipeline.plan,
             sending=pipeline.statistics,
             silent_for=self.silent_for,

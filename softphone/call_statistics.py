@@ -68,6 +68,8 @@ class CallStatistics:
     """Audio added by time-stretching."""
     time_removed: float = 0.0
     """Audio taken away by time-stretching."""
+    policy_fallbacks: int = 0
+    """Times another playout policy had to take over from the one that was chosen."""
     plan: RedundancyPlan | None = None
     """How our speech is protected now; None before the first packet."""
     sending: SendingStatistics = field(default_factory=SendingStatistics)

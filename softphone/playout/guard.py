@@ -18,13 +18,16 @@ T = TypeVar("T")
 class GuardedPolicy(PlayoutPolicy):
     """Passes everything on to a policy until it raises; then `histogram` plays the call on.
 
-    The failure is logged once and counted in `PlayoutStatistics.policy_failures`.
+    The failure is logged once and counted in `PlayoutStatistics.policy_failures`. In
+    `policy_fallbacks` it is counted together with what the policy gives as its `fallbacks`.
     """
 
     def __init__(self, policy: PlayoutPolicy, statistics: PlayoutStatistics) -> None:
         super().__init__(policy.config)
         self._policy = policy
         self._statistics = statistics
+        self._fallbacks_before = 0
+        self._count_fallbacks()
 
     @property
     def start_delay(self) -> float:
@@ -33,7 +36,9 @@ class GuardedPolicy(PlayoutPolicy):
 
     def decide(self, observation: Observation) -> Decision:
         """What the policy inside decides."""
-        return self._guarded(lambda policy: policy.decide(observation))
+        decision = self._guarded(lambda policy: policy.decide(observation))
+        self._count_fallbacks()
+        return decision
 
     def on_arrival(self, arrival: Arrival) -> None:
         """For the policy inside."""
@@ -54,4 +59,10 @@ class GuardedPolicy(PlayoutPolicy):
             self._statistics.policy_failures += 1
             logger.exception("the playout policy %s failed; histogram plays on", type(self._policy).__name__)
             self._policy = HistogramPolicy(self.config)
+            self._fallbacks_before = self._statistics.policy_fallbacks + 1
             return call(self._policy)
+
+    def _count_fallbacks(self) -> None:
+        # Whoever doesn't say has none, and so has who means something else by the name.
+        said = self._guarded(lambda policy: getattr(policy, "fallbacks", 0))
+        self._statistics.policy_fallbacks = self._fallbacks_before + (said if isinstance(said, int) else 0)

@@ -132,6 +132,10 @@ class Decision(NamedTuple):
 class PlayoutPolicy(ABC):
     """Base of all policies; write `decide`, and what else you need."""
 
+    fallbacks: int = 0
+    """How often, since it was made, the policy has left its decisions to another one, for example
+    because its model can't be used. Count it up there, and `PlayoutStatistics.policy_fallbacks` follows."""
+
     def __init__(self, config: PolicyConfig) -> None:
         self.config = config
 

@@ -61,6 +61,8 @@ class PlayoutStatistics:
     """Decisions of the policy that were impossible and replaced."""
     policy_failures: int = 0
     """Exceptions out of the policy; after the first one `histogram` plays on."""
+    policy_fallbacks: int = 0
+    """Times another policy took over: after such an exception, or because the policy said so."""
     decode_errors: int = 0
     """Packets in the buffer that libopus refused."""
 

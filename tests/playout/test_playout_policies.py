@@ -198,8 +198,79 @@ def test_histogram_takes_over_from_a_policy_that_raises(where: str, caplog: pyte
     else:
         receiver.run(arrivals, 2.2)
     assert receiver.engine.statistics.policy_failures == 1
+    assert receiver.engine.statistics.policy_fallbacks == 1
     assert receiver.sources().count("regular") >= 96
     assert caplog.text.count("histogram plays on") == 1
+
+
+class Yielding(HistogramPolicy):
+    """Gives up its own way at each `yields` that is passed, and breaks at `breaks`."""
+
+    yields: tuple[float, ...] = ()
+    breaks = float("inf")
+
+    def decide(self, observation: Observation) -> Decision:
+        self.fallbacks = sum(observation.now >= at for at in self.yields)
+        if observation.now >= self.breaks:
+            raise ZeroDivisionError("not my day")
+        return super().decide(observation)
+
+
+@pytest.mark.parametrize(
+    ("members", "fallbacks"),
+    [
+        ({}, 0),
+        ({"yields": (0.5,)}, 1),
+        ({"yields": (0.5, 1.0)}, 2),
+        ({"yields": (9.9,)}, 0),
+        ({"yields": (0.5,), "breaks": 1.0}, 2),
+        ({"breaks": 1.0}, 1),
+    ],
+)
+def test_a_policy_that_leaves_its_decisions_to_another_is_counted(
+    members: dict[str, object], fallbacks: int
+) -> None:
+    policy = Yielding(PolicyConfig())
+    for name, value in members.items():
+        setattr(policy, name, value)
+    receiver = Receiver(policy)
+    receiver.run(receiver.steady(100), 2.0)
+    assert receiver.engine.statistics.policy_fallbacks == fallbacks
+
+
+@pytest.mark.parametrize("meaning", [None, "many", [HistogramPolicy], 1.5])
+def test_a_policy_may_mean_something_else_by_fallbacks(meaning: object) -> None:
+    policy = HistogramPolicy(PolicyConfig())
+    policy.fallbacks = meaning  # type: ignore[assignment]
+    receiver = Receiver(policy)
+    receiver.run(receiver.steady(100), 2.0)
+    statistics = receiver.engine.statistics
+    assert (statistics.policy_fallbacks, statistics.policy_failures) == (0, 0)
+    assert receiver.sources().count("regular") > 80
+
+
+def test_a_policy_of_nobodys_class_works() -> None:
+    class Stranger:
+        """Has what is called, and nothing else."""
+
+        def __init__(self) -> None:
+            self.config = PolicyConfig()
+            self.start_delay = 0.06
+
+        def decide(self, observation: Observation) -> Decision:
+            return Decision(Action.PLAY, observation.best, 0.06)
+
+        def on_arrival(self, arrival: object) -> None: ...
+
+        def on_repair(self, relative_delay: float) -> None: ...
+
+        def reset(self) -> None: ...
+
+    receiver = Receiver()
+    receiver.engine = PlayoutEngine(policy=Stranger())  # type: ignore[arg-type]
+    receiver.run(receiver.steady(100), 2.0)
+    statistics = receiver.engine.statistics
+    assert (statistics.policy_fallbacks, statistics.policy_failures) == (0, 0)
 
 
 def test_policies_are_found_by_name() -> None:

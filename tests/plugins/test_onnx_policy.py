@@ -218,6 +218,12 @@ def test_same_call_same_steps() -> None:
     np.testing.assert_array_equal(first.heard, again.heard)
 
 
+def test_a_call_without_its_model_says_so(tmp_path: Path) -> None:
+    missing = OnnxPolicy(PolicyConfig(), model=tmp_path / "none.onnx")
+    assert _call(missing, "delay=30", 2.0).playout.policy_fallbacks == 1
+    assert _call(OnnxPolicy(PolicyConfig()), "delay=30", 2.0).playout.policy_fallbacks == 0
+
+
 def test_clean_call_is_left_alone() -> None:
     policy = OnnxPolicy(PolicyConfig())
     call = _call(policy, "delay=30")
