@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from softphone.call import Call
 from softphone.call_statistics import CallStatistics
 from softphone.errors import MediaFileError
+from softphone.sending import PlanRecord
 from softphone.signaling import CallEnd, EndReason, Side
 
 __all__ = ["EXIT_LOCAL", "EXIT_OK", "EXIT_REMOTE", "describe_end", "exit_code", "print_table", "write_json"]
@@ -43,27 +45,35 @@ def describe_end(end: CallEnd) -> str:
     return f"{text}: {end.detail}" if end.detail and end.detail != "nobody answered in time" else text
 
 
-def print_table(console: Console, statistics: CallStatistics) -> None:
-    """The numbers of a call as a table."""
+def print_table(console: Console, statistics: CallStatistics, plans: Sequence[PlanRecord] = ()) -> None:
+    """The numbers of a call as a table, with what was sent and why."""
     # Here, because the pictures of a report take long to load.
     from softphone.report import CallReport, render_table
 
     nothing = np.zeros(0, np.float32)
-    console.print(render_table(CallReport(_summary(statistics), sent=nothing, heard=nothing, trace=())))
+    report = CallReport(
+        _summary(statistics, plans),
+        sent=nothing,
+        heard=nothing,
+        trace=(),
+        plans=plans,
+        sent_start=_start(plans),
+    )
+    console.print(render_table(report))
 
 
 def write_json(path: Path, call: Call, end: CallEnd) -> None:
     """Write everything that is known; `MediaFileError` when that fails."""
-    statistics = call.statistics()
+    statistics, plans = call.statistics(), call.media.pipeline.plan_history
     values: dict[str, Any] = {
         "schema_version": 1,
         "end": {"reason": end.reason, "by": end.by, "detail": end.detail},
         "role": call.role,
         "remote": {"name": call.remote_name, "address": call.remote_address},
         "verification": call.verification,
-        "summary": _summary(statistics).to_dict(),
+        "summary": _summary(statistics, plans).to_dict(),
         "statistics": dataclasses.asdict(statistics),
-        "plans": [dataclasses.asdict(record) for record in call.media.pipeline.plan_history],
+        "plans": [dataclasses.asdict(record) for record in plans],
         "counters": dict(call.peer.counters()),
     }
     try:
@@ -72,8 +82,9 @@ def write_json(path: Path, call: Call, end: CallEnd) -> None:
         raise MediaFileError(f"can't write {path}: {error.strerror or error}; choose another file") from error
 
 
-def _summary(statistics: CallStatistics) -> Any:
+def _summary(statistics: CallStatistics, plans: Sequence[PlanRecord]) -> Any:
     from softphone.report import summary
+    from softphone.report.one_way import plan_values
 
     delays, buffering = statistics.delays, statistics.buffering
     return summary.CallSummary(
@@ -96,5 +107,12 @@ def _summary(statistics: CallStatistics) -> Any:
             1000.0 * statistics.time_inserted, 1000.0 * statistics.time_removed
         ),
         bitrate_bps=summary.BitrateBps(statistics.sending.total_bps, statistics.sending.media_bps),
+        policy_fallbacks=statistics.policy_fallbacks,
         duration_s=statistics.duration,
+        plans=[plan_values(record, _start(plans)) for record in plans],
     )
+
+
+def _start(plans: Sequence[PlanRecord]) -> float:
+    """When we began to speak: the first packet follows the first plan, seconds."""
+    return plans[0].at if plans else 0.0

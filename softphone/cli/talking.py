@@ -75,7 +75,8 @@ async def talk(call: Call, args: argparse.Namespace, terminal: Terminal) -> int:
         terminal.complain(describe_end(end))
     statistics = call.statistics()
     if not args.quiet and statistics.duration:
-        await asyncio.to_thread(print_table, terminal.console, statistics)
+        plans = call.media.pipeline.plan_history
+        await asyncio.to_thread(print_table, terminal.console, statistics, plans)
     if args.stats_json:
         write_json(Path(args.stats_json), call, end)
     return code

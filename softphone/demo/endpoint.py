@@ -33,6 +33,13 @@ from softphone.webrtc.impairment import Impairment
 _LOOPBACK = "127.0.0.1"
 _LAST_WORDS = 1.2
 """Seconds the caller stays on after its last word, for what is still on its way."""
+_COUNTED = (
+    "packets_received",
+    "packets_late",
+    "packets_discarded",
+    "packets_duplicated",
+    "policy_fallbacks",
+)
 
 
 def _say(event: str, **values: Any) -> None:
@@ -107,11 +114,12 @@ class _End:
     def _save(self, media: MediaSession) -> None:
         self._collector.save(Path(self._config.directory), self._role)
         sending, playout = media.pipeline.statistics, media.engine.statistics
-        counted = {
-            name: getattr(playout, name)
-            for name in ("packets_received", "packets_late", "packets_discarded", "packets_duplicated")
-        }
-        _say("done", sending=asdict(sending), playout=counted)
+        _say(
+            "done",
+            sending=asdict(sending),
+            playout={name: getattr(playout, name) for name in _COUNTED},
+            plans=[asdict(record) for record in media.pipeline.plan_history],
+        )
 
     async def close(self) -> None:
         """Free the sockets."""

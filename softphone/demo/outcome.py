@@ -1,6 +1,6 @@
 """From what the two ends kept to one direction of a call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,15 @@ from softphone.audio.stream import SAMPLE_RATE
 from softphone.demo.collector import Collected
 from softphone.errors import PeerUnreachableError
 from softphone.playout import PlayoutStatistics
-from softphone.sending import SendingStatistics
+from softphone.sending import (
+    NetworkEstimate,
+    NetworkState,
+    PlanRecord,
+    RateLimit,
+    RateState,
+    RedundancyPlan,
+    SendingStatistics,
+)
 from softphone.sim.call import OneWayCall, TracedPacket
 
 __all__ = ["join_ends"]
@@ -20,11 +28,13 @@ def join_ends(
     media_samples: int,
     sending: Mapping[str, Any],
     playout: Mapping[str, Any],
+    plans: Sequence[Mapping[str, Any]] = (),
 ) -> OneWayCall:
     """The way from caller to callee, for the first ``media_samples`` samples said.
 
     Both ends ran on one machine, so their clocks are one and delays from mouth to ear can
-    be read off. ``sending`` and ``playout`` are counters of the two ends by name. Raises
+    be read off. ``sending`` and ``playout`` are counters of the two ends by name, ``plans``
+    the caller's changes of plan as `dataclasses.asdict` gives them. Raises
     :class:`softphone.errors.PeerUnreachableError` when no packet arrived.
     """
     first_sent = {packet.payload: index for index, packet in reversed(list(enumerate(caller.sent)))}
@@ -69,5 +79,16 @@ def join_ends(
         packets=[packet for packet in packets if packet.timestamp < media_samples],
         playout=PlayoutStatistics(**playout),
         sending=SendingStatistics(**sending),
-        plans=(),
+        plans=tuple(_plan(values, start) for values in plans),
+    )
+
+
+def _plan(values: Mapping[str, Any], start: float) -> PlanRecord:
+    network, limit = dict(values["network"]), dict(values["limit"])
+    return PlanRecord(
+        at=values["at"] - start,
+        plan=RedundancyPlan(**values["plan"]),
+        network=NetworkEstimate(NetworkState(network.pop("state")), **network),
+        limit=RateLimit(RateState(limit.pop("state")), **limit),
+        reason=values["reason"],
     )

@@ -50,7 +50,14 @@ def run_demo(
         caller = Collected.load(Path(config.directory), "caller")
         callee = Collected.load(Path(config.directory), "callee")
     samples = caller.said.size if media_seconds is None else round(media_seconds * SAMPLE_RATE)
-    call = join_ends(caller, callee, samples, done["caller"]["sending"], done["callee"]["playout"])
+    call = join_ends(
+        caller,
+        callee,
+        samples,
+        done["caller"]["sending"],
+        done["callee"]["playout"],
+        done["caller"]["plans"],
+    )
     sent = caller.said[:samples]
     summary = summarize_call(
         call,

@@ -23,7 +23,7 @@ from softphone.sending import PlanRecord
 from softphone.sim.call import OneWayCall
 from softphone.sim.scoring import ACTIVITY_FRAME, speech_activity
 
-__all__ = ["report_call", "summarize_call"]
+__all__ = ["plan_values", "report_call", "summarize_call"]
 
 
 def summarize_call(
@@ -57,18 +57,20 @@ def summarize_call(
         interruptions_150ms=InterruptionCounts.from_trace(call.records, is_speech),
         time_stretch_ms=TimeStretchMs.from_trace(call.records),
         bitrate_bps=BitrateBps(total=call.sending.total_bps, media=call.sending.media_bps),
+        policy_fallbacks=call.playout.policy_fallbacks,
         duration_s=duration,
         real_time_factor=elapsed / duration if duration else 0.0,
-        plans=[_plan(record) for record in call.plans],
+        plans=[plan_values(record) for record in call.plans],
         inputs=inputs or {},
         settings=settings or {},
     )
 
 
-def _plan(record: PlanRecord) -> dict[str, Any]:
+def plan_values(record: PlanRecord, start: float = 0.0) -> dict[str, Any]:
+    """A change of plan as JSON values; `start` is when the speaker began, seconds."""
     plan = record.plan
     return {
-        "at_s": round(record.at, 3),
+        "at_s": round(record.at - start, 3),
         "frame_ms": plan.frame_ms,
         "bitrate_bps": plan.total_bitrate,
         "inband_fec": plan.inband_fec,

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from softphone.playout.frames import Source
 from softphone.report.call import CallReport
-from softphone.sending import RateState
+from softphone.sending import Means, PlanRecord, RateState, RedundancyPlan
 
 __all__ = ["SOURCE_NAMES", "Row", "Section", "report_sections"]
 
@@ -18,6 +18,10 @@ SOURCE_NAMES = {
     Source.PLC: "concealed (PLC)",
     Source.CNG: "comfort noise",
 }
+
+_MOST_CHANGES = 20
+"""Changes of plan that are listed, the newest; summary.json has them all."""
+_USUAL_LENGTH_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Section:
 
 def report_sections(report: CallReport) -> list[Section]:
     """Return the table of a call."""
-    return [_frames(report), _packets(report), _bursts(report), _delay(report), _rate(report)]
+    sections = [_frames(report), _packets(report), _bursts(report), _delay(report), _rate(report)]
+    return [*sections, _plans(report)] if report.plans else sections
 
 
 def _frames(report: CallReport) -> Section:
@@ -97,6 +102,11 @@ def _delay(report: CallReport) -> Section:
     rows = [Row(name, f"{getattr(delay, name):.0f} ms") for name in ("mean", "p50", "p95", "p99", "max")]
     rows.append(Row("in the playout buffer, mean / p95", f"{buffer.mean:.0f} / {buffer.p95:.0f} ms"))
     rows.append(Row("time inserted / removed", f"{stretch.inserted:.0f} / {stretch.removed:.0f} ms"))
+    fallbacks = report.summary.policy_fallbacks
+    if fallbacks:
+        rows.append(
+            Row("playout policy replaced by another", "once" if fallbacks == 1 else f"{fallbacks} times")
+        )
     return Section("Delay, mouth to ear without devices", tuple(rows))
 
 
@@ -125,6 +135,30 @@ def _rate_control(report: CallReport) -> list[Row]:
         Row("backed off from congestion", f"{changes.count(RateState.BACKING_OFF)} times"),
         Row("lowest rate planned", f"{lowest / 1000:.1f} kb/s"),
     ]
+
+
+def _plans(report: CallReport) -> Section:
+    """Each change of what was sent, and of what the congestion control is about, with the reason."""
+    left_out = max(0, len(report.plans) - _MOST_CHANGES)
+    rows = [Row("earlier changes", f"{left_out:,}")] if left_out else []
+    for record in report.plans[left_out:]:
+        minutes, seconds = divmod(int(record.at - report.sent_start), 60)
+        rows.append(Row(f"{minutes:02}:{seconds:02}  {_sent(record.plan)}", _reason(record)))
+    return Section("What was sent, and why", tuple(rows))
+
+
+def _sent(plan: RedundancyPlan) -> str:
+    """A plan in few words, like "24.5 kb/s, 40 ms, LBRR+DRED"."""
+    names = [str(means.name) for means in (Means.LBRR, Means.DRED, Means.RED) if means & plan.means]
+    length = f", {plan.frame_ms} ms" if plan.frame_ms != _USUAL_LENGTH_MS else ""
+    return f"{plan.total_bitrate / 1000:.1f} kb/s{length}, {'+'.join(names) or 'plain'}"
+
+
+def _reason(record: PlanRecord) -> str:
+    state = record.limit.state
+    if state is RateState.STEADY or record.reason.startswith(str(state)):
+        return record.reason
+    return f"{record.reason} ({state})"
 
 
 def _burst_group(length: int) -> str:

@@ -168,6 +168,8 @@ class CallSummary:
     interruptions_150ms: InterruptionCounts = field(default_factory=InterruptionCounts)
     time_stretch_ms: TimeStretchMs = field(default_factory=TimeStretchMs)
     bitrate_bps: BitrateBps = field(default_factory=BitrateBps)
+    policy_fallbacks: int = 0
+    """Times another playout policy had to take over from the one that was chosen."""
     duration_s: float = 0.0
     """Length of what was heard, seconds."""
     real_time_factor: float = 0.0

@@ -28,7 +28,7 @@ def _section(section: Section) -> Table:
     )
     table.add_column("", width=1)
     table.add_column("what", min_width=34, no_wrap=True)
-    table.add_column("value", justify="right", min_width=18, no_wrap=True)
+    table.add_column("value", justify="right", min_width=18)
     table.add_column("share", justify="right", min_width=8, no_wrap=True)
     for row in section.rows:
         mark = Text("■", style=SOURCE_COLOURS[row.source]) if row.source is not None else Text("")

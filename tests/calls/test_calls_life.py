@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import io
+import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 from live_calls import LOOPBACK, PATIENCE, MakePhone, address_of, connect, line_of, until
+from rich.console import Console
 
 from softphone.audio.registry import AudioBackend, audio_backends
 from softphone.audio.stream import AudioSink, Render
 from softphone.call_events import TRANSITIONS, CallOver, CallState, SignalingLost
+from softphone.cli.outcome import print_table, write_json
 from softphone.errors import (
     ConfigError,
     DeviceError,
@@ -334,3 +339,29 @@ async def test_closing_a_phone_ends_its_calls(make_phone: MakePhone) -> None:
         assert (await call.closed()).by is Side.REMOTE
         with pytest.raises(StopAsyncIteration):
             await anext(line)
+
+
+async def test_what_is_left_of_a_call_tells_how_it_was_sent_and_played(
+    make_phone: MakePhone, tmp_path: Path
+) -> None:
+    alice, bob = make_phone("Alice", source="tone:440"), make_phone("Bob")
+    async with line_of(bob) as line:
+        call, heard = await connect(alice, line)
+        await until(lambda: call.media.pipeline.plan_history)
+        # As a policy says that can't use its model.
+        heard.media.engine.statistics.policy_fallbacks = 1
+        end = await call.hang_up()
+        await heard.closed()
+    assert heard.statistics().policy_fallbacks == 1
+    for one, fallbacks in ((call, 0), (heard, 1)):
+        write_json(tmp_path / "call.json", one, end)
+        summary = json.loads((tmp_path / "call.json").read_text())["summary"]
+        assert summary["policy_fallbacks"] == fallbacks
+    write_json(tmp_path / "call.json", call, end)
+    (first, *_) = json.loads((tmp_path / "call.json").read_text())["summary"]["plans"]
+    assert (first["at_s"], first["reason"]) == (0.0, "the network isn't known yet")
+    assert first["rate_state"] == "steady"
+    console = Console(file=io.StringIO(), width=100)
+    print_table(console, call.statistics(), call.media.pipeline.plan_history)
+    assert isinstance(console.file, io.StringIO)
+    assert re.search(r"00:00 .*LBRR\+DRED +the network isn't known yet", console.file.getvalue())

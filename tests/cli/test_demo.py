@@ -27,6 +27,11 @@ def test_demo_call_over_a_lossy_network(tmp_path: Path, capsys: pytest.CaptureFi
     assert "heard.wav" in (folder / "index.html").read_text()
     output = capsys.readouterr()
     assert "missing frames repaired" in output.out
+    assert "What was sent, and why" in output.out
+    first, *others = values["plans"]
+    assert first["reason"] == "the network isn't known yet"
+    assert 0.0 <= first["at_s"] < 0.2
+    assert all("loss" in change["reason"] or "known" in change["reason"] for change in others)
     assert "Traceback" not in output.err
 
 

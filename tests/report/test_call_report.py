@@ -27,7 +27,16 @@ from softphone.report import (
     write_call_report,
 )
 from softphone.report.palette import DELAY, LOST, SOURCE_COLOURS
+from softphone.report.rows import report_sections
 from softphone.report.timeline import draw_timeline
+from softphone.sending import (
+    NetworkEstimate,
+    NetworkState,
+    PlanRecord,
+    RateLimit,
+    RateState,
+    RedundancyPlan,
+)
 
 RATE = 48_000
 
@@ -163,6 +172,54 @@ def test_table_in_the_terminal() -> None:
         r"p95 +96 ms",
     ):
         assert re.search(expected, text), (expected, text)
+
+
+def plan_record(at: float, plan: RedundancyPlan, state: RateState, reason: str) -> PlanRecord:
+    network = NetworkEstimate(NetworkState.CLEAN, 0.0, 0.0, None, False, False, False)
+    return PlanRecord(5.0 + at, plan, network, RateLimit(state, 40_000, "why"), reason)
+
+
+LBRR_AND_DRED = RedundancyPlan(48_000, 20, True, 20, 400)
+LONG = RedundancyPlan(16_000, 60)
+
+
+def test_changes_of_plan_are_listed_with_their_reasons(tmp_path: Path) -> None:
+    plans = [
+        plan_record(0.0, LBRR_AND_DRED, RateState.STEADY, "the network isn't known yet"),
+        plan_record(3.2, LONG, RateState.BACKING_OFF, "backing off: a queue of 294 ms"),
+        plan_record(65.9, LONG, RateState.HOLDING, "no loss"),
+    ]
+    report = replace(make_report(), plans=plans)
+    section = report_sections(report)[-1]
+    assert section.title == "What was sent, and why"
+    assert [(row.label, row.value) for row in section.rows] == [
+        ("00:00  48.0 kb/s, LBRR+DRED", "the network isn't known yet"),
+        ("00:03  16.0 kb/s, 60 ms, plain", "backing off: a queue of 294 ms"),
+        ("01:05  16.0 kb/s, 60 ms, plain", "no loss (holding)"),
+    ]
+    page = write_call_report(tmp_path, report).read_text(encoding="utf-8")
+    assert "backing off: a queue of 294 ms" in page
+    console = Console(file=io.StringIO(), width=80, no_color=True)
+    console.print(render_table(report))
+    assert isinstance(console.file, io.StringIO)
+    # Long reasons are wrapped, not cut.
+    assert "..." not in console.file.getvalue()
+    assert "\u2026" not in console.file.getvalue()
+
+
+def test_only_the_newest_of_many_changes_are_listed() -> None:
+    plans = [plan_record(float(at), LONG, RateState.STEADY, f"reason {at}") for at in range(100)]
+    rows = report_sections(replace(make_report(), plans=plans))[-1].rows
+    assert (rows[0].label, rows[0].value) == ("earlier changes", "80")
+    assert [row.value for row in rows[1:]] == [f"reason {at}" for at in range(80, 100)]
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, None), (1, "once"), (3, "3 times")])
+def test_a_policy_that_was_replaced_is_told(count: int, text: str | None) -> None:
+    report = make_report()
+    report = replace(report, summary=replace(report.summary, policy_fallbacks=count))
+    rows = {row.label: row.value for section in report_sections(report) for row in section.rows}
+    assert rows.get("playout policy replaced by another") == text
 
 
 def test_table_does_not_read_names_as_markup() -> None:

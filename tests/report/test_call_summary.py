@@ -83,6 +83,7 @@ def test_json_has_the_documented_fields() -> None:
         "interruptions_150ms": ["count", "total_ms"],
         "time_stretch_ms": ["inserted", "removed"],
         "bitrate_bps": ["total", "media"],
+        "policy_fallbacks": 0,
         "duration_s": 0.0,
         "real_time_factor": 0.01235,
         "plans": [],
