@@ -22,7 +22,8 @@ class CallReport:
     heard: Pcm
     """What was heard, shape (m,)."""
     trace: Sequence[TraceRecord]
-    """What the playout core did, in order; its times are on one clock with the starts below."""
+    """What the playout core did, in order; its times are on one clock with the starts below, its
+    timestamps count from the first sample of `sent`."""
     plc_only: Pcm | None = None
     """What the same packets give with concealment alone, aligned with `heard`; None: not made."""
     sent_start: float = 0.0
@@ -34,9 +35,6 @@ class CallReport:
     same clock; None: not known, nothing is marked."""
     loss_bursts: Sequence[int] = ()
     """Lengths of the runs of consecutive lost packets, in packets."""
-    delay_offset_ms: float = 0.0
-    """What to add to the delays of the trace to get mouth-to-ear delay: the fastest way
-    through the network, framing and codec."""
     plans: Sequence[PlanRecord] = ()
     """Changes of what was sent, on the same clock; empty: not known, no rate is drawn."""
     link: Sequence[tuple[float, float | None]] = ()

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from softphone.audio.stream import SAMPLE_RATE, Pcm
-from softphone.playout.config import CODEC_DELAY
 from softphone.report.call import CallReport
 from softphone.report.summary import (
     BitrateBps,
@@ -93,9 +92,6 @@ def report_call(
     link: Sequence[tuple[float, float | None]] = (),
 ) -> CallReport:
     """Everything for the page of a call; ``link`` as in `CallReport`."""
-    frame = call.packets[1].timestamp - call.packets[0].timestamp if len(call.packets) > 1 else 960
-    arrivals = [packet.arrival - packet.sent for packet in call.packets if packet.arrival is not None]
-    offset = min(arrivals, default=0.0) + frame / SAMPLE_RATE + CODEC_DELAY
     runs = groupby(call.packets, key=lambda packet: packet.arrival is None)
     return CallReport(
         summary=summary,
@@ -105,7 +101,6 @@ def report_call(
         plc_only=plc_only,
         lost=[packet.timestamp / SAMPLE_RATE for packet in call.packets if packet.arrival is None],
         loss_bursts=[len(list(run)) for lost, run in runs if lost],
-        delay_offset_ms=1000.0 * offset,
         plans=call.plans,
         link=link,
         title=title,

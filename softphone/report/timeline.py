@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from softphone.audio.stream import SAMPLE_RATE, Pcm
 from softphone.errors import MediaFileError
+from softphone.playout.config import CODEC_DELAY
 from softphone.playout.frames import Source
 from softphone.report.call import CallReport
 from softphone.report.palette import DELAY, LOST, SENT, SOURCE_COLOURS, TARGET
@@ -148,8 +149,11 @@ def _draw_heard(
 def _draw_delay(axes: Axes, report: CallReport) -> None:
     records = [record for record in report.trace if record.samples]
     times = np.array([record.time for record in records]) - report.sent_start
-    delays = np.array([record.delay_ms for record in records]) + report.delay_offset_ms
-    targets = np.array([record.target_ms for record in records]) + report.delay_offset_ms
+    # When it was heard less when it was said: the delays of the trace begin at the fastest packet
+    # of late, which may have been a long one or have waited in a queue.
+    said = np.array([record.timestamp for record in records]) / SAMPLE_RATE
+    delays = 1000.0 * (times - said + CODEC_DELAY)
+    targets = delays + np.array([record.target_ms - record.delay_ms for record in records])
     if len(times):
         axes.fill_between(times, 0, delays, step="post", color=DELAY, alpha=0.13, linewidth=0)
         axes.step(times, targets, where="post", color=TARGET, linewidth=1.1, linestyle=(0, (4, 1.5)))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from softphone.errors import LocalError
@@ -28,7 +29,7 @@ from softphone.report import (
 )
 from softphone.report.palette import DELAY, LOST, SOURCE_COLOURS
 from softphone.report.rows import report_sections
-from softphone.report.timeline import draw_timeline
+from softphone.report.timeline import _draw_delay, draw_timeline
 from softphone.sending import (
     NetworkEstimate,
     NetworkState,
@@ -85,7 +86,6 @@ def make_report(seconds: float = 4.0, *, hostile: str = "") -> CallReport:
         heard_start=5.0,
         lost=lost,
         loss_bursts=[6, 1, 1, 2, 20],
-        delay_offset_ms=66.5,
         title="Call with " + (hostile or "Grace"),
         subtitle="speech.wav " + hostile,
         notes=("A note. " + hostile,),
@@ -260,6 +260,23 @@ def test_picture_shows_each_source_where_it_was_heard(tmp_path: Path) -> None:
     assert missing.min() == pytest.approx(at(0.9), abs=4)
     assert missing.max() == pytest.approx(at(1.1), abs=4)
     assert len(colour_columns(picture, DELAY)) > 100
+
+
+def test_the_delay_is_drawn_from_mouth_to_ear() -> None:
+    report = make_report(2.0)
+    # A queue that stays: after two seconds the trace takes it for the path and counts from there.
+    trace = [
+        replace(
+            record, delay_ms=record.delay_ms + 300.0 * (number < 50), target_ms=50.0 + 300.0 * (number < 50)
+        )
+        for number, record in enumerate(report.trace)
+    ]
+    axes = Figure().subplots()
+    _draw_delay(axes, replace(report, trace=trace))
+    target, delay = (line.get_ydata() for line in axes.lines)
+    # Said at 5.0 s, heard at 5.1 s, and 6.5 ms in the codec.
+    assert delay == pytest.approx(106.5)
+    assert target == pytest.approx(126.5)
 
 
 @pytest.mark.parametrize("change", ["no trace", "no audio", "no lost", "silence", "loud"])
