@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from softphone.audio.drift import DriftCorrector
-from softphone.audio.stream import AudioSink, AudioSource, Pcm, Render
+from softphone.audio.stream import SAMPLE_RATE, AudioSink, AudioSource, Pcm, Render
 from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, TraceRecord
 from softphone.playout.delay import WindowMinimum
 from softphone.recording.recorder import Recorder
@@ -153,14 +153,15 @@ class MediaSession:
         payloads = self._pipeline.push(pcm, captured)
         if payloads:
             with contextlib.suppress(RuntimeError):  # the loop has closed under a late block
-                self._loop.call_soon_threadsafe(self._send, payloads)
+                self._loop.call_soon_threadsafe(self._send, payloads, captured + pcm.size / SAMPLE_RATE)
 
     # The event loop.
 
-    def _send(self, payloads: list[RtpPayload]) -> None:
+    def _send(self, payloads: list[RtpPayload], captured: float) -> None:
         if not self._running:
             return
         now = self._loop.time()
+        self._pipeline.on_departure(captured, now)
         for payload in payloads:
             if self._peer.sender.send(payload):
                 self._recorder.on_sent(payload, now)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from softphone.audio.stream import AudioSource, Pcm
+from softphone.audio.stream import SAMPLE_RATE, AudioSource, Pcm
 from softphone.conference.levels import SILENCE, LevelMeter
 from softphone.conference.worst_peer import WorstPeer
 from softphone.errors import ConfigError, RemoteProtocolError
@@ -118,9 +118,13 @@ class Microphone:
         payloads = self.pipeline.push(pcm, captured)
         if payloads:
             with contextlib.suppress(RuntimeError):  # the loop has closed under a late block
-                self._loop.call_soon_threadsafe(self._send, payloads)
+                self._loop.call_soon_threadsafe(self._depart, payloads, captured + pcm.size / SAMPLE_RATE)
 
     # The event loop.
+
+    def _depart(self, payloads: list[RtpPayload], captured: float) -> None:
+        self.pipeline.on_departure(captured, self._loop.time())
+        self._send(payloads)
 
     def _send(self, payloads: list[RtpPayload]) -> None:
         if not self._running:

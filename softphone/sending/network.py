@@ -34,6 +34,8 @@ class NetworkReport:
     """Growth of `queueing_delay` in seconds per second."""
     received_bps: float | None = None
     """Payload that reached the peer in bit/s; None when it doesn't say."""
+    own_wait: float = 0.0
+    """Seconds of `queueing_delay` that packets may have waited on this machine, before they left."""
 
     def is_valid(self) -> bool:
         """False when a field is out of range or not a number."""
@@ -48,6 +50,7 @@ class NetworkReport:
             and (self.queueing_delay is None or 0.0 <= self.queueing_delay < math.inf)
             and math.isfinite(self.delay_trend)
             and (self.received_bps is None or 0.0 <= self.received_bps < math.inf)
+            and 0.0 <= self.own_wait < math.inf
         )
 
 

@@ -12,6 +12,7 @@ from softphone.opus import DTX_BYTES, Application, Encoder, capabilities
 from softphone.rtp.packet import OPUS_CLOCK_RATE, RtpPayload
 from softphone.sending.config import SendingConfig
 from softphone.sending.control import EncoderControl
+from softphone.sending.departure import DepartureWatch
 from softphone.sending.inspection import dred_bytes, lbrr_bytes
 from softphone.sending.level import audio_level
 from softphone.sending.network import NetworkReport
@@ -57,6 +58,7 @@ class SendingPipeline:
         self._planner: Final = RedundancyPlanner(config)
         self._control: Final = EncoderControl(encoder)
         self._packetizer = Packetizer(config.opus_payload_type, config.red_payload_type)
+        self._departures: Final = DepartureWatch()
         self._reports: Final[deque[NetworkReport]] = deque()
         self._round_trips: Final[deque[float]] = deque()
         self._next_config: SendingConfig | None = None
@@ -104,7 +106,14 @@ class SendingPipeline:
 
     def on_report(self, report: NetworkReport) -> None:
         """Take in what the peer says about our packets."""
-        self._reports.append(report)
+        self._reports.append(replace(report, own_wait=self._departures.wait(report.at)))
+
+    def on_departure(self, captured: float, now: float) -> None:
+        """Payloads leave at `now` seconds, of a block whose last sample was captured at `captured`.
+
+        To be called from the thread of `on_report`. Not needed where nothing can wait.
+        """
+        self._departures.on_departure(captured, now)
 
     def on_round_trip(self, seconds: float) -> None:
         """Take in a round trip that something other than a report told of, in seconds.

@@ -2,7 +2,8 @@
 
 Loss alone isn't congestion: radio links and lossy access networks drop packets whatever is
 sent. What gives congestion away is that packets wait. Our own peers report how long; of
-others, the round trip tells, less its shortest value.
+others, the round trip tells, less its shortest value. What waits on a busy machine before it
+leaves isn't in a queue of the network: sending less wouldn't make it any shorter.
 """
 
 import math
@@ -83,7 +84,7 @@ class QueueWatch:
 
     def _judge_delay(self, report: NetworkReport, measured: float) -> QueueSignal:
         tuning = self._tuning
-        delay = self._beyond_path(measured)
+        delay = self._beyond_path(max(0.0, measured - report.own_wait))
         noise = tuning.jitters * report.jitter
         trend, loss = report.delay_trend, report.fraction_lost
         if delay <= max(tuning.queue, noise):

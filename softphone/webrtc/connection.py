@@ -33,7 +33,7 @@ class AudioConnection:
         self.dtls = RTCDtlsTransport(self.ice, [self.certificate])  # type: ignore[arg-type]
         self.guard = TransportGuard(self.dtls)
         """Counters of what came through SRTP."""
-        self.sender = AudioSender(self.dtls)
+        self.sender = AudioSender(self.dtls, arrival=lambda: self.ice.arrival)
         """Our side's stream."""
         self.receiver = AudioReceiver(
             self.dtls, ssrc=self.sender.ssrc, cname=self.sender.cname, arrival=lambda: self.ice.arrival

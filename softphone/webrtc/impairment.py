@@ -67,7 +67,10 @@ class Impairment:
         counters.duplicated += max(0, len(deliveries) - 1)
         for delivery in deliveries:
             counters.pending += 1
-            self._loop.call_at(delivery, self._deliver, datagram, transmit)
+            if delivery <= now:
+                self._deliver(datagram, transmit)
+            else:
+                self._loop.call_at(delivery, self._deliver, datagram, transmit)
 
     def close(self) -> None:
         """Drop what is still on its way."""

@@ -89,7 +89,14 @@ class RemoteInbound:
 class AudioSender:
     """One outgoing RTP stream. Every method must be called on the event loop."""
 
-    def __init__(self, transport: RTCDtlsTransport, *, cname: str | None = None) -> None:
+    def __init__(
+        self,
+        transport: RTCDtlsTransport,
+        *,
+        cname: str | None = None,
+        arrival: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`arrival` tells when the datagram being handled came, on ``time.monotonic``."""
         self.cname = cname or secrets.token_hex(8)
         """Canonical name in our reports (RFC 3550, section 6.5.1)."""
         self.on_report: Callable[[NetworkReport], None] | None = None
@@ -106,6 +113,7 @@ class AudioSender:
         """The peer's last loss report; None when it sends none."""
         self._ssrc = secrets.randbits(32)
         self._writer = PacketWriter(transport)
+        self._arrival = arrival
         self._clock = NtpClock()
         self._agreed: NegotiatedAudio | None = None
         self._payload_types: frozenset[int] = frozenset()
@@ -245,7 +253,8 @@ class AudioSender:
         sent = self._report_times.get(block.lsr)
         round_trip = None
         if sent is not None and block.lsr:
-            round_trip = max(0.0, now - sent - block.dlsr / 65_536)
+            # What the report waited here for us to read it isn't the network's.
+            round_trip = max(0.0, self._arrival() - sent - block.dlsr / 65_536)
         elif self.remote_inbound is not None:
             round_trip = self.remote_inbound.round_trip
         self.remote_inbound = RemoteInbound(

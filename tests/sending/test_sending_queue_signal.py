@@ -90,3 +90,12 @@ def test_people_can_read_it() -> None:
         str(watch.judge(NetworkReport(1.0, 0.12, queueing_delay=0.18))) == "a queue of 180 ms and 12 % loss"
     )
     assert str(watch.judge(NetworkReport(2.0, 0.0, queueing_delay=0.18))) == "a queue of 180 ms"
+
+
+@pytest.mark.parametrize(("own_wait", "queue"), [(0.0, CONGESTED), (0.02, CONGESTED), (0.15, EMPTY)])
+def test_what_waits_on_this_machine_is_no_queue(own_wait: float, queue: Queue) -> None:
+    watch = QueueWatch(CongestionTuning())
+    report = NetworkReport(
+        1.0, 0.2, None, 0.1, 0.002, queueing_delay=0.15, delay_trend=0.1, own_wait=own_wait
+    )
+    assert watch.judge(report).queue is queue
