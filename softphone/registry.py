@@ -33,6 +33,16 @@ class Registry(Generic[T]):
         """All names that can be loaded, sorted."""
         return sorted({*self._builtin, *(point.name for point in entry_points(group=self._group))})
 
+    def add(self, name: str, place: str) -> None:
+        """Make a name known to this process: `place` is ``"module:attribute"``.
+
+        For what has no entry point, such as a package in a checkout. Raises
+        :class:`softphone.errors.ConfigError` when the name is taken.
+        """
+        if name in self.names():
+            raise ConfigError(f"there is a {self._kind} {name!r} already; choose another name")
+        self._builtin[name] = place
+
     def load(self, name: str) -> T:
         """The object registered as ``name``.
 

@@ -16,7 +16,7 @@ def make_known(name: str) -> None:
     if name in _IN_CHECKOUT and name not in playout_policies.names():
         folder, place = _IN_CHECKOUT[name]
         sys.path.append(str(_PLUGINS / folder))
-        playout_policies._builtin[name] = place
+        playout_policies.add(name, place)
 
 
 def load_policy(name: str, max_delay: float) -> PlayoutPolicy:

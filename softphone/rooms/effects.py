@@ -39,6 +39,8 @@ class Departed:
     """Somebody is gone for good, from the room or the lobby."""
 
     id: str
+    stays: bool = False
+    """It is connected to another room server now, and its media goes on."""
 
 
 Effect: TypeAlias = Sent | Admitted | Closed | Departed

@@ -7,6 +7,7 @@ third parties add theirs under the entry-point group ``softphone.room_engines``.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from softphone.registry import Registry
 
@@ -35,6 +36,12 @@ class RoomEngine:
 
     max_participants: int = 8
     """Most participants of a room."""
+    shares_rooms: bool = False
+    """Whether people of a room may be connected to several room servers, which `publish` to each other."""
+    server: str = ""
+    """Name of this run of this room server among them; given by the room server."""
+    on_published: Callable[[str, str], None] | None = None
+    """Called with a room and another room server whose state there is new, or gone."""
     page_origins: tuple[str, ...] = ()
     """Origins that the page must be allowed to connect to, such as ``wss://media.example.org``."""
 
@@ -59,7 +66,17 @@ class RoomEngine:
         """A participant has left or was removed: its way in is closed and its media ends."""
 
     async def close_room(self, room: str) -> None:
-        """The last participant of the room has left."""
+        """The last participant of the room that is connected to this room server has left."""
+
+    async def look(self, room: str) -> None:
+        """Learn what other room servers have published about a room that is new here."""
+
+    def states(self, room: str) -> Mapping[str, Mapping[str, Any]]:
+        """What other room servers have published, by server; only of those that are there."""
+        return {}
+
+    def publish(self, room: str, state: Mapping[str, Any]) -> None:
+        """Tell the other room servers the whole state, JSON, in place of what was told before."""
 
 
 class MeshEngine(RoomEngine):

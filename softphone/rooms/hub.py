@@ -15,6 +15,7 @@ from softphone.rooms.config import RoomServerConfig
 from softphone.rooms.effects import Admitted, Closed, Departed, Effect, Sent
 from softphone.rooms.engines import RoomEngine, Seat
 from softphone.rooms.errors import EngineError, NotAdmittedError, ServerFullError
+from softphone.rooms.federation import State, forget, merge, snapshot
 from softphone.rooms.identity import IdSource
 from softphone.rooms.people import Entry
 from softphone.rooms.replies import IceServers, Joined
@@ -71,13 +72,15 @@ class RoomHub:
         self._room_config = replace(config.room, opener_moderates=access is not Access.INVITATION)
         self._ids = IdSource()
         self._run = secrets.token_hex(8)
-        self._started = time.monotonic()
+        self._settled = time.monotonic() + config.settle_time
         self._caps = AddressCaps(config.max_people, config.max_people_per_address)
         self._addresses: dict[str, str] = {}
         self._places: dict[str, Place] = {}
         self._room_timers: dict[str, asyncio.TimerHandle] = {}
         self._ice_timers: dict[str, asyncio.TimerHandle] = {}
+        self._published: dict[str, State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        engine.server, engine.on_published = self._run, self._on_published
 
     async def enter(self, hello: Hello, join: Join, address: str, line: Line) -> Place:
         """Let somebody in, or into the lobby; what it has to hear goes to `line`.
@@ -128,19 +131,29 @@ class RoomHub:
         was = self.signer.read_resumption(join.resume, join.room, time.time()) if join.resume else None
         if was is None:
             return None
-        seat = Seat(was.room, was.id, was.name)
-        room = self.rooms.get(join.room)
-        if room is not None and room.knows(was.id):
-            connection = await self._connect(seat)
+        if self._engine.shares_rooms and join.room not in self.rooms:
+            await self._look(join.room)
+        room = self._room(join.room)
+        if room.knows(was.id):
+            connection = await self._connect(Seat(was.room, was.id, was.name))
             # The engine took its time: it may be too late now.
-            if self.rooms.get(join.room) is not room or not room.knows(was.id):
+            if self.rooms.get(join.room, room) is not room or not room.knows(was.id):
                 return None
+            if was.id not in self._addresses:
+                self._take_address(was.id, address)
+                room.people[was.id].invitation = was.invitation
+            self._open(room)
             self._replace(was.id)
             place = self._occupy(Place(room.name, was.id, line))
             self._apply(room, room.come_back(was.id, hello.capabilities, connection))
             return place
-        if was.server == self._run or self._settling() <= 0:
-            return None
+        if was.server == self._run or was.server in self._engine.states(join.room) or was.id in room.barred:
+            return None  # that server would know
+        if self._settling() <= 0:
+            if not self._engine.shares_rooms:
+                return None
+            # Another server is gone, whose other people may be on their way too.
+            self._settled = time.monotonic() + self.config.settle_time
         entry = Entry(
             id=was.id,
             name=was.name,
@@ -172,32 +185,56 @@ class RoomHub:
         existing = self.rooms.get(name)
         if existing is not None:
             existing.check_door(entry)
-        if not self._caps.acquire(address):
-            raise ServerFullError("too many people, here or from your address: try again later")
+        self._take_address(entry.id, address)
         seat = Seat(name, entry.id, entry.name)
         try:
             connection = await self._connect(seat)
-            room = self.rooms.get(name) or Room(name, self._room_config, self.statistics)
+            room = self._room(name)
             effects = room.enter(replace(entry, connection=connection), time.monotonic())
         except BaseException as error:
-            self._caps.release(address)
+            self._caps.release(self._addresses.pop(entry.id))
             if not isinstance(error, EngineError):
                 self._spawn(self._engine.leave(seat))
             raise
-        if name not in self.rooms:
-            self.rooms[name] = room
-            self.statistics.rooms_opened += 1
-        self._addresses[entry.id] = address
+        self._open(room)
         place = self._occupy(Place(name, entry.id, line))
         self._apply(room, effects)
         return place
+
+    def _room(self, name: str) -> Room:
+        """The room; one that nobody of ours is in yet, as other servers know it."""
+        room = self.rooms.get(name)
+        if room is None:
+            room = Room(name, self._room_config, self.statistics)
+            for server, state in self._engine.states(name).items():
+                merge(room, server, state)
+        return room
+
+    def _open(self, room: Room) -> None:
+        if room.name not in self.rooms:
+            self.rooms[room.name] = room
+            self.statistics.rooms_opened += 1
+
+    def _take_address(self, id: str, address: str) -> None:
+        if not self._caps.acquire(address):
+            raise ServerFullError("too many people, here or from your address: try again later")
+        self._addresses[id] = address
+
+    async def _look(self, name: str) -> None:
+        try:
+            await self._engine.look(name)
+        except EngineError as error:
+            raise self._engine_failed(error) from error
+
+    def _engine_failed(self, error: Exception) -> EngineError:
+        _LOG.warning("the room engine %s failed: %s", self.config.engine, error)
+        return EngineError("the media server does not answer: try again later")
 
     async def _connect(self, seat: Seat) -> Capabilities:
         try:
             return _connection(await self._engine.join(seat))
         except (EngineError, RemoteProtocolError) as error:
-            _LOG.warning("the room engine %s failed: %s", self.config.engine, error)
-            raise EngineError("the media server does not answer: try again later") from error
+            raise self._engine_failed(error) from error
 
     def _occupy(self, place: Place) -> Place:
         self._places[place.id] = place
@@ -229,13 +266,38 @@ class RoomHub:
                     if place is not None:
                         self._forget(place)
                         place.line.end(bye)
-                case Departed(id=id):
-                    self._caps.release(self._addresses.pop(id))
-                    self._spawn(self._engine.leave(Seat(room.name, id)))
+                case Departed(id=id, stays=stays):
+                    if id in self._addresses:
+                        self._caps.release(self._addresses.pop(id))
+                    if not stays:
+                        self._spawn(self._engine.leave(Seat(room.name, id)))
+        self._publish(room)
         if room.empty and self.rooms.get(room.name) is room:
+            self._published.pop(room.name, None)
             del self.rooms[room.name]
             self._spawn(self._engine.close_room(room.name))
         self._arm(room)
+
+    def _publish(self, room: Room) -> None:
+        if not self._engine.shares_rooms or self.rooms.get(room.name) is not room:
+            return
+        state = snapshot(room)
+        if state != self._published.get(room.name):
+            self._published[room.name] = state
+            self._engine.publish(room.name, state)
+
+    def _on_published(self, name: str, server: str) -> None:
+        """Another room server tells something new, or is gone."""
+        room = self.rooms.get(name)
+        if room is None:
+            return
+        state = self._engine.states(name).get(server)
+        try:
+            effects = forget(room, server, time.monotonic()) if state is None else merge(room, server, state)
+        except (RemoteProtocolError, KeyError, TypeError, ValueError):
+            _LOG.exception("room %s: what another room server tells can't be used", name)
+            return
+        self._apply(room, effects)
 
     def _send(self, to: tuple[str, ...], message: Message) -> None:
         lines = [self._places[id].line for id in to if id in self._places]
@@ -268,8 +330,8 @@ class RoomHub:
         )
 
     def _settling(self) -> float:
-        """For how many seconds more those may come back who were here before the server started."""
-        return self.config.settle_time - (time.monotonic() - self._started)
+        """For how many seconds more those may come back who were here before, or on another server."""
+        return self._settled - time.monotonic()
 
     def _refresh_ice_later(self, id: str, lifetime: int) -> None:
         self._stop_timer(self._ice_timers, id)

@@ -92,6 +92,10 @@ class Person:
     invitation: str
     requests: TokenBucket
     """Limits chat, updates and moderating."""
+    server: str = ""
+    """Room server that it is connected to, where that is another one; empty: ours."""
+    claim: int = 1
+    """How many servers it has been connected to; see `softphone.rooms.federation`."""
     presence: Presence = Presence.WAITING
     muted: bool = False
     hand: int = 0

@@ -24,9 +24,10 @@ from softphone.rooms.requests import (
 from softphone.rooms.room import Room
 from softphone.rooms.values import Leaving, SignalKind
 from softphone.signaling.errors import UnexpectedMessageError
-from softphone.signaling.messages import Message
+from softphone.signaling.messages import Message, encode
+from softphone.signaling.record import write_record
 
-__all__ = ["handle"]
+__all__ = ["handle", "obey"]
 
 
 def handle(room: Room, id: str, message: Message, now: float, unix_time: float) -> list[Effect]:
@@ -56,6 +57,14 @@ def handle(room: Room, id: str, message: Message, now: float, unix_time: float) 
     return _MODERATING[type(message)](room, person, message)
 
 
+def obey(room: Room, id: str, message: Message) -> list[Effect]:
+    """Do what a moderator asked another room server for, if it is about somebody of ours."""
+    person, peer = room.people.get(id), room.people.get(getattr(message, "peer", ""))
+    if person is None or not person.moderates or peer is None or peer.server:
+        return []
+    return _MODERATING[type(message)](room, person, message)
+
+
 def _refuse(room: Room, person: Person, code: str, why: str) -> list[Effect]:
     room.statistics.requests_refused += 1
     return [Sent((person.id,), Refused(code=code, message=why))]
@@ -74,17 +83,16 @@ def _signal(room: Room, person: Person, message: Signal) -> list[Effect]:
 
 
 def _say(room: Room, person: Person, message: Say, unix_time: float) -> list[Effect]:
-    room.line_number += 1
     room.statistics.lines_said += 1
     line = Said(
-        number=room.line_number,
+        number=room.line_number + 1,
         peer=person.id,
         name=person.name,
         text=message.text,
         time=max(0, int(unix_time)),
     )
-    room.chat.append(line)
-    return [Sent(room.present(), line)]
+    room.share(said=write_record(line))
+    return room.take_line(line)
 
 
 def _update(room: Room, person: Person, message: Update) -> list[Effect]:
@@ -108,7 +116,7 @@ def _update(room: Room, person: Person, message: Update) -> list[Effect]:
 
 def _mute(room: Room, person: Person, message: Mute) -> list[Effect]:
     peer = room.people.get(message.peer)
-    if peer is None or not peer.inside:
+    if peer is None or not peer.inside or _elsewhere(room, person, peer, message):
         return []
     peer.muted = True
     effects = room.changed(peer)
@@ -119,8 +127,9 @@ def _mute(room: Room, person: Person, message: Mute) -> list[Effect]:
 
 def _remove(room: Room, person: Person, message: Remove) -> list[Effect]:
     peer = room.people.get(message.peer)
-    if peer is None or not peer.inside or peer is person:
+    if peer is None or not peer.inside or peer is person or _elsewhere(room, person, peer, message):
         return []
+    room.barred.add(peer.id)
     if peer.invitation:
         room.barred.add(peer.invitation)
     room.statistics.removed += 1
@@ -130,7 +139,7 @@ def _remove(room: Room, person: Person, message: Remove) -> list[Effect]:
 
 def _admit(room: Room, person: Person, message: Admit) -> list[Effect]:
     peer = room.people.get(message.peer)
-    if peer is None or peer.inside:
+    if peer is None or peer.inside or _elsewhere(room, person, peer, message):
         return []
     inside = sum(each.inside for each in room.people.values())
     if inside >= room.config.max_participants:
@@ -140,7 +149,7 @@ def _admit(room: Room, person: Person, message: Admit) -> list[Effect]:
 
 def _deny(room: Room, person: Person, message: Deny) -> list[Effect]:
     peer = room.people.get(message.peer)
-    if peer is None or peer.inside:
+    if peer is None or peer.inside or _elsewhere(room, person, peer, message):
         return []
     bye = RoomBye(reason=Leaving.DENIED, message=message.message)
     return [Closed(peer.id, bye), *room.depart(peer.id, Leaving.GONE)]
@@ -151,11 +160,21 @@ def _room_update(room: Room, person: Person, message: RoomUpdate) -> list[Effect
         room.locked = message.locked
     if message.lobby is not None:
         room.lobby = message.lobby
+    room.rules_version += 1
     return [Sent(room.present(), RoomChanged(locked=room.locked, lobby=room.lobby))]
 
 
 def _end_room(room: Room, person: Person, message: EndRoom) -> list[Effect]:
-    return room.close(Leaving.ROOM_CLOSED, f"{person.name} ended the room")
+    farewell = f"{person.name} ended the room"
+    room.share(ended=farewell)
+    return room.close(Leaving.ROOM_CLOSED, farewell)
+
+
+def _elsewhere(room: Room, person: Person, peer: Person, message: Message) -> bool:
+    """Whether another room server has to do it, which hears of it then."""
+    if peer.server:
+        room.share(asked=encode(message), by=person.id)
+    return bool(peer.server)
 
 
 _Request = Callable[[Room, Person, Any], list[Effect]]

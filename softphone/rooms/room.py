@@ -5,8 +5,8 @@ seconds on one monotonic scale, and `unix_time` is seconds since 1970.
 """
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from softphone.errors import ConfigError
 from softphone.rooms.effects import Admitted, Closed, Departed, Effect, Sent
@@ -30,6 +30,9 @@ from softphone.signaling.limits import TokenBucket
 from softphone.signaling.wire import Capabilities
 
 __all__ = ["Room", "RoomConfig"]
+
+_NEWS = 64
+"""Kept for other room servers, should one be out of reach for a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,19 @@ class Room:
         self.line_number = 0
         self.hand_number = 0
         self.barred: set[str] = set()
-        """Fingerprints of invitations whose holders were removed."""
+        """Fingerprints of invitations whose holders were removed, and the ids that those had."""
+        self.rules_version = 0
+        """Counts changes of `locked` and `lobby`, wherever they were made."""
+        self.news: deque[Mapping[str, object]] = deque(maxlen=_NEWS)
+        """What other room servers have to hear."""
+        self.news_number = 0
+        self.heard: dict[str, int] = {}
+        """Number of the last news from each of them."""
 
     @property
     def empty(self) -> bool:
-        """Whether nobody is left, not even somebody who may come back."""
-        return not self.people
+        """Whether nobody of ours is left, not even somebody who may come back."""
+        return all(person.server for person in self.people.values())
 
     @property
     def deadline(self) -> float | None:
@@ -163,6 +173,8 @@ class Room:
     def come_back(self, id: str, capabilities: Capabilities, connection: Capabilities) -> list[Effect]:
         """Somebody whom the room `knows` is connected again."""
         person = self.people[id]
+        if person.server:
+            person.server, person.claim = "", person.claim + 1
         changed = person.presence is Presence.AWAY or person.capabilities != capabilities
         person.move(Happening.RETURNED)
         person.deadline = None
@@ -173,12 +185,12 @@ class Room:
         effects += [Sent((id,), line) for line in self.chat if line.number > person.first_line]
         if changed:
             effects.append(Sent(self.present(without=id), PeerChanged(participant=person.info())))
-        return effects + self._succession()
+        return effects + self.succession()
 
     def lost(self, id: str, now: float) -> list[Effect]:
         """The connection of somebody broke."""
         person = self.people.get(id)
-        if person is None or person.presence is Presence.AWAY:
+        if person is None or person.server or person.presence is Presence.AWAY:
             return []
         if person.presence is Presence.WAITING:
             return self.depart(id, Leaving.GONE)
@@ -198,7 +210,7 @@ class Room:
         if waited:
             return [*effects, Sent(self.present(moderators=True), LobbyLeft(id=id))]
         effects.append(Sent(self.present(), PeerLeft(peer=id, reason=reason)))
-        return effects + self._succession()
+        return effects + self.succession()
 
     def advance(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""
@@ -216,9 +228,21 @@ class Room:
         """Everybody has to leave."""
         people, self.people = self.people, {}
         effects: list[Effect] = []
-        for id in people:
+        for id in (person.id for person in people.values() if not person.server):
             effects += (Closed(id, RoomBye(reason=reason, message=message)), Departed(id))
         return effects
+
+    def take_line(self, line: Said) -> list[Effect]:
+        """A line of chat is said; it gets a number greater than all before."""
+        self.line_number = max(self.line_number + 1, line.number)
+        line = replace(line, number=self.line_number)
+        self.chat.append(line)
+        return [Sent(self.present(), line)]
+
+    def share(self, **news: object) -> None:
+        """Have other room servers hear this."""
+        self.news_number += 1
+        self.news.append({"number": self.news_number, **news})
 
     def changed(self, person: Person) -> list[Effect]:
         """Tell those concerned what somebody is like now."""
@@ -240,6 +264,8 @@ class Room:
         guest = next((p for p in self.people.values() if p.skeleton == skeleton(name)), None)
         if guest is None:
             return name, []
+        if guest.server:  # which alone may rename it
+            return unique_name(name, self.taken_names()), []
         guest.name = unique_name(guest.name, self.taken_names())
         return name, self.changed(guest)
 
@@ -262,7 +288,7 @@ class Room:
             resumed=resumed,
         )
 
-    def _succession(self) -> list[Effect]:
+    def succession(self) -> list[Effect]:
         """Where the opener moderates, somebody else does when no moderator is left."""
         heirs = sorted(self.present())
         if not self.config.opener_moderates or not heirs:
@@ -270,6 +296,8 @@ class Room:
         if any(person.moderates for person in self.people.values()):
             return []
         heir = self.people[heirs[0]]
+        if heir.server:  # which does the same
+            return []
         heir.role = RoomRole.MODERATOR
         waiting = [p for p in self.people.values() if p.presence is Presence.WAITING]
         return [

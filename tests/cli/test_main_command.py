@@ -32,11 +32,11 @@ def run(*arguments: str) -> int:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     text = capsys.readouterr().out
-    for command in ("demo", "call", "listen", "simulate", "devices", "doctor"):
+    for command in ("demo", "call", "listen", "join", "room", "simulate", "devices", "doctor"):
         assert f"  {command} " in text
 
 
-@pytest.mark.parametrize("command", ["call", "listen", "devices", "doctor"])
+@pytest.mark.parametrize("command", ["call", "listen", "join", "room", "devices", "doctor"])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"usage: softphone {command}" in capsys.readouterr().out

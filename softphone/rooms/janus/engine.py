@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,19 @@ from softphone.errors import ConfigError, RemoteError
 from softphone.rooms.engines import RoomEngine, Seat
 from softphone.rooms.errors import EngineError
 
-from .cascade import mirror, unmirror
+from .bulletins import GUARD, BulletinBoard, is_guard
+from .cascades import Cascades
 from .server import JanusServer, ServerSettings
-from .ticket import JanusTicket, TicketOffice, level_id_of
+from .ticket import JanusTicket, TicketOffice
 from .videoroom import Feed
 
 __all__ = ["JanusEngine"]
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE = 1.0
+"""Seconds for other room servers to tell what they know of a room."""
+_NOTHING: Mapping[str, Any] = {}
 
 _SECRETS = ("secret", "admin-key", "auth-secret")
 _OPTIONS = frozenset(
@@ -46,6 +51,8 @@ _OPTIONS = frozenset(
 
 class JanusEngine(RoomEngine):
     """See the module."""
+
+    shares_rooms = True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Raises :class:`softphone.errors.ConfigError` for options that can't be used."""
@@ -61,12 +68,17 @@ class JanusEngine(RoomEngine):
         self._servers = [JanusServer(settings, self._office, time.time) for settings in _settings(options)]
         settings = [server.settings for server in self._servers]
         self.page_origins = tuple({_origin(each.client_url or each.url): None for each in settings})
-        self._mirrored: dict[tuple[str, str], JanusServer] = {}
-        """Room and feed to the server where it publishes."""
+        self._cascades = Cascades(self._servers, self._home, plain=self._plain)
+        self._board = BulletinBoard(self._office.bulletin_key())
+        self._own: dict[str, Mapping[str, Any]] = {}
+        """What this room server has to tell about its rooms."""
+        self._since: dict[str, int] = {}
+        """When it came into each room, ns since 1970."""
+        self._posting: dict[str, asyncio.Task[None]] = {}
+        self._read = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        if len(self._servers) > 1:
-            for server in self._servers:
-                self._watch(server)
+        for server in self._servers:
+            self._watch(server)
 
     async def start(self) -> None:
         """Connect to every server, so that a mistake shows before anybody comes."""
@@ -77,16 +89,14 @@ class JanusEngine(RoomEngine):
         """Let go of the servers; the rooms go on."""
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._cascades.close(), return_exceptions=True)
         for server in self._servers:
             await server.close()
 
     async def join(self, seat: Seat) -> Mapping[str, object]:
         """Let a participant into the room on one of the servers."""
-        server = self._server_of(seat)
-        for other in self._servers:
-            if other is not server:
-                await self._ask(other.open_room(seat.room))
+        server = self._home(seat.room, seat.participant)
+        await self.look(seat.room)
         await self._ask(server.admit(seat.room, seat.participant))
         return JanusTicket(
             url=server.settings.client_url or server.settings.url,
@@ -99,16 +109,44 @@ class JanusEngine(RoomEngine):
 
     async def leave(self, seat: Seat) -> None:
         """Close the room to a participant and end what it sends and hears."""
-        await self._ask(self._server_of(seat).dismiss(seat.room, seat.participant))
+        await self._ask(self._home(seat.room, seat.participant).dismiss(seat.room, seat.participant))
 
     async def close_room(self, room: str) -> None:
-        """End the room on every server, unless another room server has somebody in it."""
+        """End the room on every server, unless another room server is in it."""
+        if room in self._posting:
+            await asyncio.wait({self._posting[room]})
+        self._own.pop(room, None)
+        self._since.pop(room, None)
+        self._board.forget_room(room)
+        self._cascades.forget_room(room)
         for server in self._servers:
             await self._ask(server.close_room(room))
 
-    def _server_of(self, seat: Seat) -> JanusServer:
-        """The same on every room server, without asking anybody."""
-        digest = hashlib.sha256(f"{seat.room}\0{seat.participant}".encode()).digest()
+    async def look(self, room: str) -> None:
+        """Open the room on every server, and hear what other room servers know of it."""
+        self._since.setdefault(room, time.time_ns())
+        for server in self._servers:
+            await self._ask(server.open_room(room))
+        try:
+            async with asyncio.timeout(_PATIENCE), self._read:
+                await self._read.wait_for(lambda: not self._board.unread(room))
+        except TimeoutError:
+            self._board.give_up(room)
+        self._cascade(room)
+
+    def states(self, room: str) -> Mapping[str, Mapping[str, Any]]:
+        """What other room servers tell."""
+        return self._board.states(room)
+
+    def publish(self, room: str, state: Mapping[str, Any]) -> None:
+        """Tell the other room servers, where there are any in the room."""
+        self._own[room] = state
+        if not self._board.alone(room):
+            self._post(room)
+
+    def _home(self, room: str, participant: str) -> JanusServer:
+        """Where a participant publishes: the same on every room server, without asking anybody."""
+        digest = hashlib.sha256(f"{room}\0{participant}".encode()).digest()
         return self._servers[int.from_bytes(digest[:8]) % len(self._servers)]
 
     async def _ask(self, question: Awaitable[object]) -> None:
@@ -118,46 +156,95 @@ class JanusEngine(RoomEngine):
             raise EngineError(f"the media server does not do its work: {error}") from error
 
     def _watch(self, server: JanusServer) -> None:
+        server.on_bulletin = lambda room, guard, text: self._on_bulletin(server, room, guard, text)
+        server.on_guards = lambda room, guards: self._on_guards(server, room, guards)
+        server.on_entering = lambda room: self._cascades.forget(server, room)
         server.on_feed = lambda room, feed: self._on_feed(server, room, feed)
         server.on_feed_gone = lambda room, feed: self._on_feed_gone(server, room, feed)
 
     def _on_feed(self, server: JanusServer, room: str, feed: Feed) -> None:
-        # What a server shows because it was mirrored there comes by here, too.
-        if (room, feed.id) not in self._mirrored:
-            self._mirrored[room, feed.id] = server
-            self._spawn(self._mirror(server, room, feed))
+        self._cascades.show(server, room, feed)
+        self._cascade(room)
 
     def _on_feed_gone(self, server: JanusServer, room: str, feed: str) -> None:
-        if self._mirrored.get((room, feed)) is server:
-            del self._mirrored[room, feed]
-            self._spawn(self._unmirror(server, room, feed))
+        if is_guard(feed):
+            self._on_guard_gone(server, room, feed)
+        else:
+            self._cascades.hide(server, room, feed)
+        self._cascade(room)
 
-    async def _mirror(self, server: JanusServer, room: str, feed: Feed) -> None:
-        source = server.side(room)
-        for other in self._servers:
-            target = other.side(room)
-            if other is server or source is None or target is None:
-                continue
-            try:
-                level_id = level_id_of(feed.display)
-                await mirror(feed, source, target, level_id=level_id, plain=self._plain)
-            except (RemoteError, ConfigError) as error:
-                logger.warning("room %s: feed %s is not heard everywhere: %s", room, feed.id, error)
+    def _cascade(self, room: str) -> None:
+        # One room server does it: two at a time make Janus lose a feed.
+        since = self._since.get(room)
+        if since is not None and self._board.eldest(room, since):
+            self._cascades.settle(room)
 
-    async def _unmirror(self, server: JanusServer, room: str, feed: str) -> None:
-        for other in self._servers:
-            target = other.side(room)
-            if other is server or target is None:
-                continue
-            try:
-                await unmirror(feed, None, target)
-            except RemoteError as error:
-                logger.info("room %s: feed %s can't be taken back: %s", room, feed, error)
+    def _on_guard_gone(self, server: JanusServer, room: str, guard: str) -> None:
+        gone = self._board.lose(server.settings.url, room, guard)
+        if self._board.alone(room):
+            self._post(room)
+        if gone is not None and self.on_published is not None:
+            self.on_published(room, gone)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _on_guards(self, server: JanusServer, room: str, guards: Collection[str]) -> None:
+        """Our guard has come in. The others do not see that until it shows something."""
+        url = server.settings.url
+        for guard in self._board.guards(url, room):
+            if guard not in guards:
+                self._on_feed_gone(server, room, guard)
+        for guard in guards:
+            self._board.meet(url, room, guard)
+        if guards:
+            self._post(room)
+
+    def _on_bulletin(self, server: JanusServer, room: str, guard: str, display: str) -> None:
+        url = server.settings.url
+        met = guard in self._board.guards(url, room)
+        bulletin = self._board.take(url, room, guard, display)
+        self._spawn(self._tell_read())
+        if bulletin is None:
+            return
+        if not met:
+            self._post(room)
+        self._cascade(room)
+        if self.on_published is not None:
+            self.on_published(room, bulletin.server)
+
+    async def _tell_read(self) -> None:
+        async with self._read:
+            self._read.notify_all()
+
+    def _post(self, room: str) -> None:
+        """Show the latest state, once what is being shown at this moment has been."""
+        posting = self._posting.get(room)
+        if posting is None or posting.done():
+            self._posting[room] = self._spawn(self._post_all(room))
+
+    async def _post_all(self, room: str) -> None:
+        def write(guard: str) -> str:
+            # What nobody reads any more would be old when somebody does.
+            return (
+                GUARD
+                if self._board.alone(room)
+                else self._board.write(room, guard, self.server, since, state)
+            )
+
+        since = self._since.get(room, time.time_ns())
+        shown: object = None
+        while shown is not (state := self._own.get(room, _NOTHING)):
+            shown = state
+            for server in self._servers:
+                try:
+                    await server.post(room, write)
+                except RemoteError as error:
+                    logger.warning("room %s: the other room servers can't be told: %s", room, error)
+        self._posting.pop(room, None)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _with_files(options: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from softphone.errors import RemoteError, RemoteProtocolError
 
 __all__ = [
+    "FEED_EXISTS",
     "NO_SUCH_FEED",
     "NO_SUCH_ROOM",
     "ROOM_EXISTS",
@@ -15,6 +16,7 @@ __all__ = [
 NO_SUCH_ROOM = 426
 NO_SUCH_FEED = 428
 ROOM_EXISTS = 427
+FEED_EXISTS = 436
 
 
 class JanusError(RemoteError):

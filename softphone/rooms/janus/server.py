@@ -7,7 +7,7 @@ it names is thrown out: Janus itself lets whoever has a token choose any free na
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from yarl import URL
 
 from softphone.errors import RemoteError
 
+from .bulletins import GUARD, is_guard
 from .cascade import CascadeSide, encrypts_cascades
 from .errors import NO_SUCH_FEED, NO_SUCH_ROOM, JanusError, JanusLostError
 from .protocol import HandleChanged, HandleEvent
@@ -26,7 +27,6 @@ __all__ = ["JanusServer", "ServerSettings"]
 
 logger = logging.getLogger(__name__)
 
-_GUARD = "guard"
 _RESTORE_INTERVAL = 1.0
 """Seconds between two tries to reach a server that was lost."""
 
@@ -59,11 +59,19 @@ class JanusServer:
         """Called with room and each genuine feed."""
         self.on_feed_gone: Callable[[str, str], None] | None = None
         """Called with room and feed id."""
+        self.on_entering: Callable[[str], None] | None = None
+        """Called with a room before all of its feeds are told again, since our guard is new in it."""
+        self.on_bulletin: Callable[[str, str, str], None] | None = None
+        """Called with room, another room server's guard, and its display name."""
+        self.on_guards: Callable[[str, Collection[str]], None] | None = None
+        """Called with room and all guards of other room servers in it, whenever ours has come in."""
         self._office = office
         self._clock = clock
         self._session: JanusSession | None = None
         self._administrator: RoomAdministrator | None = None
         self._guards: dict[str, JanusHandle] = {}
+        self._names: dict[str, str] = {}
+        """Of our guards, by room."""
         self._admitted: dict[str, set[str]] = {}
         """Who may be in which room, to say it again to a server that has forgotten."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,15 +148,23 @@ class JanusServer:
         self._admitted.pop(room, None)
         administrator = await self.administrator()
         guard = self._guards.pop(room, None)
+        self._names.pop(room, None)
         if guard is not None:
             await guard.detach()
         try:
             inside = await administrator.participants(room)
-            if all(participant_of(feed) == _GUARD for feed in inside):
+            if not inside:
                 await administrator.destroy(room, self._office.room_secret(room))
         except JanusError as error:
             if error.code != NO_SUCH_ROOM:
                 raise
+
+    async def post(self, room: str, write: Callable[[str], str]) -> None:
+        """Have our guard, if there is one, show what `write` makes of its name."""
+        guard = self._guards.get(room)
+        if guard is not None:
+            display = write(self._names[room])
+            await guard.message({"request": "configure", "display": display})
 
     def side(self, room: str) -> CascadeSide | None:
         """The room for cascading; None when there is no guard in it."""
@@ -190,20 +206,34 @@ class JanusServer:
 
     async def _post_guard(self, room: str, administrator: RoomAdministrator) -> None:
         assert self._session is not None
-        name = f"{_GUARD}.{secrets.token_hex(4)}"
+        name = f"{GUARD}.{secrets.token_hex(4)}"
         token = self._office.token(room, name)
         await administrator.allow(room, self._office.room_secret(room), [token])
         guard = await self._session.attach(PLUGIN)
         guard.on_event = lambda event: self._on_guard_event(room, event)
         self._guards[room] = guard
+        self._names[room] = name
         body = {"request": "join", "ptype": "publisher", "room": room, "id": name, "token": token}
+        # Janus tells nobody of a first display name.
+        body["display"] = GUARD
         joined = await guard.message(body)
+        if self.on_entering is not None:
+            self.on_entering(room)
         self._examine(room, feeds(joined.data))
+        inside = await administrator.participants(room)
+        others = {feed: display for feed, display in inside.items() if is_guard(feed) and feed != name}
+        if self.on_guards is not None:
+            self.on_guards(room, others)
+        for feed, display in others.items():
+            self._tell_bulletin(room, feed, display)
 
     def _on_guard_event(self, room: str, event: HandleEvent | HandleChanged) -> None:
         if isinstance(event, HandleChanged):
             return
         self._examine(room, feeds(event.data))
+        speaker, display = event.data.get("id"), event.data.get("display")
+        if isinstance(speaker, str) and isinstance(display, str) and is_guard(speaker):
+            self._tell_bulletin(room, speaker, display)
         feed = gone(event.data)
         if feed is not None and self.on_feed_gone is not None:
             self.on_feed_gone(room, feed)
@@ -215,6 +245,10 @@ class JanusServer:
                 self._spawn(self._expel(room, feed.id))
             elif self.on_feed is not None:
                 self.on_feed(room, feed)
+
+    def _tell_bulletin(self, room: str, guard: str, display: str) -> None:
+        if self.on_bulletin is not None:
+            self.on_bulletin(room, guard, display)
 
     async def _expel(self, room: str, feed: str) -> None:
         try:

@@ -120,6 +120,10 @@ class TicketOffice:
         """Goes with every feed of the participant, for all to see."""
         return self._derive("seal", room, participant)
 
+    def bulletin_key(self) -> bytes:
+        """Encrypts what room servers tell each other; 16 bytes."""
+        return hmac.digest(self._key, b"bulletins", "sha256")[:_BYTES]
+
     def sealed(self, room: str, feed: str, display: str) -> bool:
         """Tell whether a feed shows the seal of the participant that it names."""
         seal = display.partition(".")[0]

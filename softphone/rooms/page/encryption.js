@@ -20,8 +20,9 @@ export class Encryption extends EventTarget {
     return this;
   }
 
-  apply({ sender, receiver }, id) {
-    sender.transform = new RTCRtpScriptTransform(this.#worker, { operation: "protect" });
+  /** `own` and `id`: of this participant and of the one who is heard; frames are bound to who sends them. */
+  apply({ sender, receiver }, { own, id }) {
+    sender.transform = new RTCRtpScriptTransform(this.#worker, { operation: "protect", id: own });
     receiver.transform = new RTCRtpScriptTransform(this.#worker, { operation: "unprotect", id });
   }
 

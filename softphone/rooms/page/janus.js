@@ -135,7 +135,7 @@ export class JanusEngine extends EventTarget {
     this.#uplink = uplink;
     const transceiver = uplink.addTransceiver(this.#track, { direction: "sendonly" });
     preferVoice(transceiver, { red: false });
-    this.#encryption?.apply(transceiver, "");
+    this.#encryption?.apply(transceiver, { own: participant, id: "" });
     const offer = await uplink.createOffer();
     this.#feed = `${participant}.${crypto.randomUUID().slice(0, 8)}`;
     publisher.onEvent = (event) => this.#onEvent(event);
@@ -247,7 +247,7 @@ export class JanusEngine extends EventTarget {
       this.#add([{ id: feed }]);
     };
     await connection.setRemoteDescription(jsep);
-    this.#encryption?.apply(connection.getTransceivers()[0], id);
+    this.#encryption?.apply(connection.getTransceivers()[0], { own: "", id });
     await this.#answer(voice);
   }
 

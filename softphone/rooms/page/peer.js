@@ -36,7 +36,7 @@ export class Peer extends EventTarget {
   #work = Promise.resolve();
 
   /**
-   * `context` is shared by all peers: { send(message), ice, track, encryption }. The end with the
+   * `context` is shared by all peers: { own, send(message), ice, track, encryption }. The end with the
    * greater id is the offerer. With `anew` the other end may still have our former connection.
    */
   constructor({ id, offerer, away, red, anew, context }) {
@@ -243,12 +243,12 @@ export class Peer extends EventTarget {
     connection.ontrack = ({ track }) => this.dispatchEvent(new CustomEvent("track", { detail: track }));
     connection.onconnectionstatechange = () => this.#onConnectionState(connection.connectionState);
     // Before there is an offer, in both roles: encryption must be in place from the first packet on.
-    const { track, encryption } = this.#context;
+    const { own, track, encryption } = this.#context;
     connection.addTrack(track);
     const transceiver = this.#transceiver;
     preferVoice(transceiver, { red: this.#red && !encryption });
     this.receiver = transceiver.receiver;
-    encryption?.apply(transceiver, this.#id);
+    encryption?.apply(transceiver, { own, id: this.#id });
   }
 
   #drop() {

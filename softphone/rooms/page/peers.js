@@ -23,6 +23,7 @@ export class MeshEngine extends EventTarget {
     this.#own = room.id;
     this.#anew = anew;
     this.#context = {
+      own: room.id,
       send,
       track,
       encryption,

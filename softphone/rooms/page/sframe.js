@@ -273,20 +273,22 @@ if (typeof DedicatedWorkerGlobalScope !== "undefined" && self instanceof Dedicat
   let room = null;
 
   const transforms = {
-    protect() {
+    protect({ id }) {
+      const metadata = new TextEncoder().encode(id);
       let sender = null;
       let key = null;
       return async (payload) => {
-        if (key !== room) [key, sender] = [room, new SframeSender(room)];
+        if (key !== room) [key, sender] = [room, new SframeSender(room, { metadata })];
         return sender.protect(payload);
       };
     },
     unprotect({ id }) {
+      const metadata = new TextEncoder().encode(id);
       let receiver = null;
       let key = null;
       let state = "waiting";
       return async (frame) => {
-        if (key !== room) [key, receiver] = [room, new SframeReceiver(room)];
+        if (key !== room) [key, receiver] = [room, new SframeReceiver(room, { metadata })];
         try {
           return await receiver.unprotect(frame);
         } finally {
