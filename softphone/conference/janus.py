@@ -181,7 +181,11 @@ class JanusMedia(RoomMedia):
     def _begin_to_send(self, peer: Peer) -> None:
         if peer.negotiated is None:
             return
-        cipher = SframeSender(self._key, metadata=self._ticket.participant.encode()) if self._key is not None else None
+        cipher = (
+            SframeSender(self._key, metadata=self._ticket.participant.encode())
+            if self._key is not None
+            else None
+        )
         uplink = Uplink(peer.sender, cipher, asyncio.get_running_loop().time)
         # Of a sender the microphone uses what an uplink has, too.
         self._around.microphone.add(_SERVER, cast(AudioSender, uplink), peer.negotiated, lambda report: None)
@@ -217,7 +221,11 @@ class JanusMedia(RoomMedia):
         self._update_muted(member)
         name = member.person.name or member.person.id
         recorder.on_participant(name, agreed.receive_payload_types)
-        cipher = SframeReceiver(self._key, metadata=participant_of(feed).encode()) if self._key is not None else None
+        cipher = (
+            SframeReceiver(self._key, metadata=participant_of(feed).encode())
+            if self._key is not None
+            else None
+        )
 
         def take(packet: RtpPacket, arrival: float) -> None:
             if cipher is not None:
