@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,19 @@ _PEEPHOLE = """
 window.peephole = {
   connections: [],
   live: () => peephole.connections.filter((each) => each.connectionState === "connected"),
-  async listen(seconds) {
-    const audible = ({ track }) => track.readyState === "live" && !track.muted;
-    let receiver;
-    while (!(receiver = peephole.live().flatMap((each) => each.getReceivers()).find(audible))) {
+  audible() {
+    const tracks = peephole.live().flatMap((each) => each.getReceivers()).map(({ track }) => track);
+    return tracks.filter((track) => track.readyState === "live" && !track.muted);
+  },
+  async listen(seconds, count = 1) {
+    let tracks;
+    while ((tracks = peephole.audible()).length < count) {
       await new Promise((resolve) => setTimeout(resolve, 20)); // unmuted by the first packet
     }
-    const processor = new MediaStreamTrackProcessor({ track: receiver.track, maxBufferSize: 100 });
+    return Promise.all(tracks.slice(0, count).map((track) => peephole.record(track, seconds)));
+  },
+  async record(track, seconds) {
+    const processor = new MediaStreamTrackProcessor({ track, maxBufferSize: 100 });
     const reader = processor.readable.getReader();
     const heard = new Int16Array(48000 * seconds);
     let filled = 0;
@@ -90,9 +96,11 @@ def chromium() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def browser(driver: Any, speech: Path | None, *, allowed: bool = True) -> AsyncIterator[Any]:
+async def browser(
+    driver: Any, speech: Path | None, *, allowed: bool = True, more_flags: Sequence[str] = ()
+) -> AsyncIterator[Any]:
     """A browser whose microphone plays `speech` again and again; without it there is no microphone."""
-    flags = [*_FLAGS, _NAMES]
+    flags = [*_FLAGS, _NAMES, *more_flags]
     if speech is not None:
         flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={speech}"]
     if allowed:
@@ -164,8 +172,15 @@ class Visitor:
 
     async def listen(self, seconds: float) -> Samples:
         """What the first other is heard to say from now on."""
-        pcm = base64.b64decode(await self.page.evaluate("s => peephole.listen(s)", seconds))
-        return np.frombuffer(pcm, np.int16).astype(np.float32) / 32768.0
+        (heard,) = await self.listen_to(1, seconds)
+        return heard
+
+    async def listen_to(self, count: int, seconds: float) -> list[Samples]:
+        """What so many others are heard to say from now on, each by himself."""
+        heard = await self.page.evaluate("([n, s]) => peephole.listen(s, n)", [count, seconds])
+        return [
+            np.frombuffer(base64.b64decode(pcm), np.int16).astype(np.float32) / 32768.0 for pcm in heard
+        ]
 
     async def ended(self) -> str:
         """Wait for the last view; its heading."""

@@ -1,4 +1,4 @@
-"""A Janus of our own for a test: WebSocket on loopback, VideoRoom and nothing else."""
+"""A Janus of our own for a test: WebSocket, VideoRoom and nothing else."""
 
 import os
 import shutil
@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.support.namespaces import Namespace
 
 __all__ = ["JanusProcess", "missing_for_janus"]
 
@@ -40,7 +42,7 @@ general: {{
   json = "compact"
   ws = true
   ws_port = {port}
-  ws_ip = "127.0.0.1"
+  ws_ip = "{host}"
   wss = false
 }}
 admin: {{ admin_ws = false }}
@@ -75,11 +77,16 @@ class JanusProcess:
         reclaim: int = 0,
         session_timeout: int = 60,
         ports: str = "20000-40000",
+        host: str = "127.0.0.1",
+        place: Namespace | None = None,
     ) -> None:
+        """`host`: address of its WebSocket; `place`: the network it is in, in place of ours."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}"
+        self._host = host
+        self._place = place
+        self.url = f"ws://{host}:{self.port}"
         self._folder = Path(tempfile.mkdtemp(prefix="janus-test-"))
         modules = _modules()
         assert modules is not None
@@ -97,7 +104,7 @@ class JanusProcess:
                 disabled=",".join(others),
                 other_transports=",".join(transports),
             ),
-            "janus.transport.websockets.jcfg": _WEBSOCKETS.format(port=self.port),
+            "janus.transport.websockets.jcfg": _WEBSOCKETS.format(port=self.port, host=host),
             "janus.plugin.videoroom.jcfg": _VIDEOROOM.format(
                 admin_key=f'admin_key = "{admin_key}"' if admin_key else ""
             ),
@@ -127,9 +134,10 @@ class JanusProcess:
 
     def start(self) -> None:
         """Start it, on the same port each time, and wait until it listens."""
+        inside = [] if self._place is None else ["ip", "netns", "exec", self._place.name]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["janus", "-F", str(self._folder), "-o"],
+                [*inside, "janus", "-F", str(self._folder), "-o"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -138,12 +146,15 @@ class JanusProcess:
         end = time.monotonic() + 15
         while time.monotonic() < end:
             assert self._process.poll() is None, self.log
-            with socket.socket() as probe:
-                probe.settimeout(0.2)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if self._listens() if self._place is None else self._place.call(self._listens):
+                return
             time.sleep(0.05)
         raise AssertionError(f"Janus did not start: {self.log}")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex((self._host, self.port)) == 0
 
     def stop(self) -> None:
         """End it at once, as a crash would."""
