@@ -20,53 +20,81 @@ _SPACING: Final = 0.5
 
 
 class CallRepair:
-    """Restarts ICE: the caller offers, the callee asks it to. So offers never cross."""
+    """Restarts ICE, or begins a new session: the caller offers, the callee asks it to. So offers never cross.
+
+    Sessions have numbers. What belongs to a former one is ignored.
+    """
 
     def __init__(self, session: CallSignaling, peer: Peer) -> None:
         """`session` is answered; everything happens by itself from now on."""
-        self._session = session
+        self._signaling = session
         self._peer = peer
+        self._session = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last = float("-inf")
+        self._turn = asyncio.Lock()
+        self._last = {False: float("-inf"), True: float("-inf")}
+        """When the peer last caused a restart, and a new session."""
         session.on_path = self._on_path
         if session.remote.capabilities.get("ice_restart") is True:
-            peer.on_restart_needed = self._on_restart_needed
+            peer.on_restart_needed = lambda: self._need(self._session)
+        if session.remote.capabilities.get("new_session") is True:
+            peer.on_session_needed = lambda: self._need(self._session + 1)
 
     async def close(self) -> None:
         """Give up what is under way. Idempotent."""
-        self._session.on_path = self._peer.on_restart_needed = None
+        self._signaling.on_path = self._peer.on_restart_needed = self._peer.on_session_needed = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _on_restart_needed(self) -> None:
-        if self._session.role is Role.CALLER:
-            self._spawn(self._offer())
+    def _need(self, session: int) -> None:
+        if self._signaling.role is Role.CALLER:
+            self._spawn(self._offer(session))
         else:
-            self._spawn(self._session.tell_path(Restart()))
+            self._spawn(self._signaling.tell_path(Restart(session=session)))
 
     def _on_path(self, message: Restart | Reoffer | Reanswer) -> None:
-        now = time.monotonic()
         if not isinstance(message, Reanswer):
-            if now - self._last < _SPACING:
+            # What is new must not be kept back by what was repeated in vain.
+            renews = message.session > self._session
+            now = time.monotonic()
+            if now - self._last[renews] < _SPACING:
                 return
-            self._last = now
+            self._last[renews] = now
         match message:
-            case Restart():
-                self._spawn(self._offer())
+            case Restart(session=session):
+                self._spawn(self._offer(min(session, self._session + 1)))
             case Reoffer():
-                self._spawn(self._answer(message.sdp))
+                self._spawn(self._answer(message))
             case Reanswer():
-                self._spawn(self._take(message.sdp))
+                self._spawn(self._take(message))
 
-    async def _offer(self) -> None:
-        await self._session.tell_path(Reoffer(sdp=await self._peer.create_offer(ice_restart=True)))
+    async def _offer(self, session: int) -> None:
+        async with self._turn:
+            if session < self._session:
+                return
+            await self._enter(session)
+            sdp = await self._peer.create_offer(ice_restart=True)
+            await self._signaling.tell_path(Reoffer(sdp=sdp, session=session))
 
-    async def _answer(self, sdp: str) -> None:
-        await self._session.tell_path(Reanswer(sdp=await self._peer.accept_offer(sdp)))
+    async def _answer(self, offer: Reoffer) -> None:
+        async with self._turn:
+            if offer.session < self._session:
+                return
+            await self._enter(offer.session)
+            sdp = await self._peer.accept_offer(offer.sdp)
+            await self._signaling.tell_path(Reanswer(sdp=sdp, session=offer.session))
 
-    async def _take(self, sdp: str) -> None:
-        await self._peer.accept_answer(sdp)
+    async def _take(self, answer: Reanswer) -> None:
+        async with self._turn:
+            if answer.session == self._session:
+                await self._peer.accept_answer(answer.sdp)
+
+    async def _enter(self, session: int) -> None:
+        if session > self._session:
+            _LOG.info("begin session %d of the media of a call", session)
+            self._session = session
+            await self._peer.begin_again()
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(self._guarded(work))

@@ -54,6 +54,10 @@ NONCE_BYTES: Final = 32
 """Length of the nonces and commitments (SHA-256) of the short authentication string."""
 
 
+MAX_SESSIONS: Final = 1_000
+"""Sessions of the media of one call."""
+
+
 def _nothing() -> Capabilities:
     return MappingProxyType({})
 
@@ -195,6 +199,9 @@ class Restart(Message):
 
     TYPE: ClassVar[str] = "restart"
 
+    session: int = field(default=0, metadata=carried(wire.integer(0, MAX_SESSIONS)))
+    """Of the media: the present one for another path, a greater one for a new session."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffer(Message):
@@ -204,6 +211,8 @@ class Reoffer(Message):
 
     sdp: str = field(metadata=carried(wire.sdp))
     """Complete offer, candidates included."""
+    session: int = field(default=0, metadata=carried(wire.integer(0, MAX_SESSIONS)))
+    """Of the media, as in `Restart`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +223,8 @@ class Reanswer(Message):
 
     sdp: str = field(metadata=carried(wire.sdp))
     """Complete answer, candidates included."""
+    session: int = field(default=0, metadata=carried(wire.integer(0, MAX_SESSIONS)))
+    """Of the media, as in `Restart`."""
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -35,6 +35,8 @@ class Capabilities:
     """Whether the application-layer loss reports of :mod:`softphone.rtp.reports` are understood."""
     ice_restart: bool = False
     """Whether ICE can be restarted in the middle of a call."""
+    new_session: bool = False
+    """Whether a new session can be begun below a direct call."""
     agent: str = ""
     """Name and version of the program, for logs; at most 64 characters."""
 
@@ -49,6 +51,7 @@ class Capabilities:
             inband_fec=True,
             loss_reports=True,
             ice_restart=True,
+            new_session=True,
             agent=agent,
         )
 
@@ -71,6 +74,7 @@ class Capabilities:
             inband_fec=_flag(value, "inband_fec"),
             loss_reports=_flag(value, "loss_reports"),
             ice_restart=_flag(value, "ice_restart"),
+            new_session=_flag(value, "new_session"),
             agent=_text(value, "agent", 64),
         )
 

@@ -23,6 +23,10 @@ __all__ = ["AudioConnection"]
 logger = logging.getLogger(__name__)
 
 
+_SESSION_PATIENCE = 8.0
+"""Seconds for a new session to stand, until another one is asked for."""
+
+
 class AudioConnection:
     """Connects, stays connected and closes. Negotiates nothing."""
 
@@ -30,9 +34,9 @@ class AudioConnection:
         self.ice = IceTransport(ice)
         """Sockets, paths and their counters."""
         self.certificate = RTCCertificate.generateCertificate()
-        self.dtls = RTCDtlsTransport(self.ice, [self.certificate])  # type: ignore[arg-type]
-        self.guard = TransportGuard(self.dtls)
-        """Counters of what came through SRTP."""
+        self.dtls, self.guard = self._make_dtls()
+        self._reconnect = reconnect
+        self._patience: asyncio.Task[None] | None = None
         self.sender = AudioSender(self.dtls, arrival=lambda: self.ice.arrival)
         """Our side's stream."""
         self.receiver = AudioReceiver(
@@ -45,21 +49,10 @@ class AudioConnection:
         """Called when ICE should be restarted through signalling."""
         self.on_session_needed: Callable[[], None] | None = None
         """Called when nothing has helped so far, and only a new session will."""
-        self.keeper = PathKeeper(
-            self.ice,
-            reconnect,
-            on_dead=lambda: self._enter(ConnectionState.RECONNECTING),
-            on_repaired=lambda: self._enter(ConnectionState.CONNECTED),
-            on_restart=lambda: self.on_restart and self.on_restart(),
-            on_session_needed=lambda: self.on_session_needed and self.on_session_needed(),
-            on_lost=lambda: self._enter(ConnectionState.FAILED),
-        )
-        self.guard.on_authentic = self.keeper.on_authentic
-        self.sender.on_progress = self.keeper.on_progress
+        self.keeper = self._make_keeper()
         self._state = ConnectionState.NEW
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self.dtls.on("statechange", self._on_dtls_state)
 
     @property
     def state(self) -> ConnectionState:
@@ -80,6 +73,64 @@ class AudioConnection:
     def restart(self, remote: RemoteTransport) -> None:
         """Move to the pending generation of ICE, whose other end is `remote`."""
         self._spawn(self._move(self.ice.newest, remote))
+
+    async def renew(self) -> None:
+        """Begin a new session: other sockets, ICE and DTLS below the same streams, with the same certificate.
+
+        What is to be done next is what was done first: `start`. Should that not lead to a
+        connection, `on_session_needed` is told again, and in the end the connection has failed.
+        """
+        self._enter(ConnectionState.RECONNECTING)
+        ice, dtls, polite = self.ice, self.dtls, self.keeper.polite
+        await self.keeper.stop()
+        self.ice = IceTransport(ice.config)
+        self.ice.traffic.counters, self.ice.traffic.outgoing = ice.traffic.counters, ice.traffic.outgoing
+        counters = self.guard.counters
+        self.dtls, self.guard = self._make_dtls()
+        self.guard.counters = counters
+        self.sender.transport = self.receiver.transport = self.dtls
+        self.keeper = self._make_keeper()
+        self.keeper.polite = polite
+        if self._patience is None:
+            self._patience = self._spawn(self._wait_for_session())
+        # A goodbye of the former session would end the call at the other end.
+        ice.traffic.outgoing = lambda data, send: None
+        dtls.remove_all_listeners()
+        await dtls.stop()
+        await ice.close()
+
+    async def _wait_for_session(self) -> None:
+        """After the first new session was begun: see that one of them stands in time."""
+        config = self._reconnect
+        deadline = asyncio.get_running_loop().time() + config.give_up - config.session_after
+        while self._state is ConnectionState.RECONNECTING:
+            await asyncio.sleep(_SESSION_PATIENCE)
+            if self._state is not ConnectionState.RECONNECTING or self.dtls.state == "connected":
+                break
+            if asyncio.get_running_loop().time() >= deadline:
+                self._enter(ConnectionState.FAILED)
+            elif self.on_session_needed is not None:
+                self.on_session_needed()
+        self._patience = None
+
+    def _make_dtls(self) -> tuple[RTCDtlsTransport, TransportGuard]:
+        dtls = RTCDtlsTransport(self.ice, [self.certificate])  # type: ignore[arg-type]
+        dtls.on("statechange", self._on_dtls_state)
+        return dtls, TransportGuard(dtls)
+
+    def _make_keeper(self) -> PathKeeper:
+        keeper = PathKeeper(
+            self.ice,
+            self._reconnect,
+            on_dead=lambda: self._enter(ConnectionState.RECONNECTING),
+            on_repaired=lambda: self._enter(ConnectionState.CONNECTED),
+            on_restart=lambda: self.on_restart and self.on_restart(),
+            on_session_needed=lambda: self.on_session_needed and self.on_session_needed(),
+            on_lost=lambda: self._enter(ConnectionState.FAILED),
+        )
+        self.guard.on_authentic = keeper.on_authentic
+        self.sender.on_progress = keeper.on_progress
+        return keeper
 
     def add_candidate(self, generation: IceConnection, candidate: str) -> None:
         """Add a candidate of the peer that was checked before."""
@@ -105,20 +156,22 @@ class AudioConnection:
         self._enter(ConnectionState.CLOSED)
 
     async def _connect(self, generation: IceConnection, remote: RemoteDescription) -> None:
-        transport = remote.transport
+        transport, ice, dtls = remote.transport, self.ice, self.dtls
         try:
-            await self.ice.connect(generation, transport)
+            await ice.connect(generation, transport)
             # Before the first packet can come.
             await self.receiver.start(remote.audio.ssrcs)
-            await self.dtls.start(
+            await dtls.start(
                 RTCDtlsParameters([RTCDtlsFingerprint(name, value) for name, value in transport.fingerprints])
             )
         except ConnectionError as error:
             logger.info("connecting to the peer failed: %s", error)
-            self._enter(ConnectionState.FAILED)
+        if dtls is not self.dtls:  # another session was begun meanwhile
             return
-        if self.dtls.state != "connected":
-            self._enter(ConnectionState.FAILED)
+        if dtls.state != "connected":
+            # Of a new session there may be another attempt.
+            if self._patience is None:
+                self._enter(ConnectionState.FAILED)
             return
         await self.sender.start()
         self.keeper.start()
@@ -135,7 +188,7 @@ class AudioConnection:
             self.keeper.on_new_path()
 
     def _on_dtls_state(self) -> None:
-        if self.dtls.state == "closed" and not self._closing:
+        if self.dtls.state == "closed" and not self._closing and self._patience is None:
             self._enter(ConnectionState.CLOSED)
             self._spawn(self.close())
 
@@ -146,10 +199,11 @@ class AudioConnection:
         if self.on_state is not None:
             self.on_state(state)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

@@ -94,11 +94,14 @@ class Peer:
         """Called after the path has died, if repairs without signalling take too long, and again every few
         seconds: make an offer with ``create_offer(ice_restart=True)``, or have the peer make one."""
         self.on_session_needed: Callable[[], None] | None = None
-        """Called when no repair has helped: what still may is a new `Peer` at both ends."""
+        """Called when no repair has helped, and again every few seconds: what still may is a new session,
+        see `begin_again`."""
         self._remote: RemoteDescription | None = None
         self._shape: RemoteDescription | None = None
         """The peer's last offer, whose sections later offers must keep."""
         self._capabilities: Capabilities | None = None
+        self._certificate: dict[str, str] = {}
+        """Fingerprints that the peer gave first; it must keep to them."""
         self._settled = asyncio.Event()
         self._trickled = 0
         self._candidates_complete = False
@@ -109,6 +112,7 @@ class Peer:
         self._connection.on_restart = lambda: self.on_restart_needed and self.on_restart_needed()
         self._connection.on_session_needed = lambda: self.on_session_needed and self.on_session_needed()
         self._connection.ice.on_candidate = self._on_candidate
+        self._renewing = asyncio.Lock()
         self._identity = StreamIdentity(
             session=secrets.randbits(62),
             version=0,
@@ -190,6 +194,18 @@ class Peer:
         if self._shape is None or self.negotiated is None:
             return write_offer(self._audio, identity, transport, mid=_MID)
         return write_later_offer(self._audio, self.negotiated, self._shape, identity, transport)
+
+    async def begin_again(self) -> None:
+        """Give up the path and its keys, and be ready for a first offer and answer once more.
+
+        The streams go on where they are, and so does everything above them; certificates stay the
+        same at both ends, so who was verified still is. Both ends have to do it.
+        """
+        async with self._renewing:
+            await self._connection.renew()
+        self._connection.ice.on_candidate = self._on_candidate
+        self._remote = self._shape = self._described = None
+        self._offer_open = False
 
     async def accept_offer(self, sdp: str, capabilities: Capabilities | None = None) -> str:
         """Take the peer's offer and return our answer (SDP); connecting goes on by itself.
@@ -324,10 +340,9 @@ class Peer:
 
     def _agree(self, remote: RemoteDescription, capabilities: Capabilities | None) -> NegotiatedAudio:
         """Negotiate; what was not said again stays as it was."""
-        if self._remote is not None:
-            before, now = dict(self._remote.transport.fingerprints), dict(remote.transport.fingerprints)
-            if not before.keys() & now.keys() or any(now.get(n, v) != v for n, v in before.items()):
-                raise RemoteProtocolError("the peer changed its certificate in the middle of a connection")
+        before, now = self._certificate, dict(remote.transport.fingerprints)
+        if before and (not before.keys() & now.keys() or any(now.get(n, v) != v for n, v in before.items())):
+            raise RemoteProtocolError("the peer changed its certificate in the middle of a connection")
         self._capabilities = capabilities or self._capabilities
         return negotiate(self._audio, remote, self._capabilities, mid=_MID)
 
@@ -335,6 +350,7 @@ class Peer:
         self.sender.configure(agreed)
         self.receiver.configure(agreed)
         self._remote, self.negotiated = remote, agreed
+        self._certificate = self._certificate or dict(remote.transport.fingerprints)
         self._trickled = 0
         self._candidates_complete = remote.transport.candidates_complete
         for candidate in remote.transport.candidates:

@@ -138,6 +138,7 @@ class AudioReceiver:
 
     @transport.setter
     def transport(self, transport: RTCDtlsTransport) -> None:
+        self.transport._unregister_rtp_receiver(self)
         self._writer.transport = transport
 
     @property
@@ -153,9 +154,12 @@ class AudioReceiver:
             self.transport._register_rtp_receiver(self, self._parameters(()))
 
     async def start(self, ssrcs: Iterable[int] = ()) -> None:
-        """Begin to receive, on the peer's `ssrcs` when they are known. Idempotent."""
+        """Begin to receive, on the peer's `ssrcs` when they are known. Idempotent.
+
+        To be called again after the transport was exchanged.
+        """
+        self.transport._register_rtp_receiver(self, self._parameters(ssrcs))
         if self._task is None:
-            self.transport._register_rtp_receiver(self, self._parameters(ssrcs))
             self._task = asyncio.get_running_loop().create_task(self._send_reports())
             self.loss_reporter.poll(time.monotonic())  # the interval of the first one begins now
 

@@ -143,6 +143,7 @@ class AudioSender:
 
     @transport.setter
     def transport(self, transport: RTCDtlsTransport) -> None:
+        self.transport._unregister_rtp_sender(self)
         self._writer.transport = transport
 
     @property
@@ -165,9 +166,12 @@ class AudioSender:
             self._dtmf = DtmfSender(agreed.event_pt)
 
     async def start(self) -> None:
-        """Begin to send; the transport must be connected and `configure` called. Idempotent."""
+        """Begin to send; the transport must be connected and `configure` called. Idempotent.
+
+        To be called again after the transport was exchanged.
+        """
+        self.transport._register_rtp_sender(self, self._parameters())
         if self._report_task is None:
-            self.transport._register_rtp_sender(self, self._parameters())
             self._report_task = asyncio.get_running_loop().create_task(self._send_reports())
 
     async def stop(self) -> None:

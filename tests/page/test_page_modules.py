@@ -28,9 +28,13 @@ async def test_silence_of_a_path_means_something_only_after_regular_packets(
         (4.5, 50, "alive"),
         (5.0, 75, "alive"),
         (5.5, 75, "quiet"),
-        (6.9, 75, "quiet"),
-        (7.0, 75, "dead"),
-        (7.5, 76, "alive"),
+        (5.9, 75, "quiet"),
+        (6.0, 75, "dead"),  # speech came until then
+        (6.5, 76, "alive"),
+        (7.0, 77, "alive"),
+        (7.5, 78, "alive"),
+        (9.4, 78, "quiet"),  # who is silent sends little
+        (9.5, 78, "dead"),
     ]
     states = await _run(
         serve,

@@ -86,6 +86,11 @@ export class Peer extends EventTarget {
     }
   }
 
+  /** The machine is on another network: the path in use is gone, whatever the connection says. */
+  networkChanged() {
+    if (this.state === "connected") this.#repair();
+  }
+
   close() {
     clearTimeout(this.#pace);
     this.#enter("gone");

@@ -30,6 +30,7 @@ export class MeshEngine extends EventTarget {
       ice: { iceServers: room.iceServers, relayOnly: room.relayOnly },
     };
     this.#timer = setInterval(() => this.#inspect(), INSPECT_MS);
+    addEventListener("online", this.#onNetwork);
     this.update(room);
     this.#anew = false;
   }
@@ -80,8 +81,13 @@ export class MeshEngine extends EventTarget {
 
   close() {
     clearInterval(this.#timer);
+    removeEventListener("online", this.#onNetwork);
     for (const id of [...this.#peers.keys()]) this.#remove(id);
   }
+
+  #onNetwork = () => {
+    for (const peer of this.#peers.values()) peer.networkChanged();
+  };
 
   #add({ id, away, capabilities }) {
     const offerer = this.#own > id;
