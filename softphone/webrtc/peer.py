@@ -112,7 +112,6 @@ class Peer:
         self._connection.on_restart = lambda: self.on_restart_needed and self.on_restart_needed()
         self._connection.on_session_needed = lambda: self.on_session_needed and self.on_session_needed()
         self._connection.ice.on_candidate = self._on_candidate
-        self._renewing = asyncio.Lock()
         self._identity = StreamIdentity(
             session=secrets.randbits(62),
             version=0,
@@ -196,13 +195,11 @@ class Peer:
         return write_later_offer(self._audio, self.negotiated, self._shape, identity, transport)
 
     async def begin_again(self) -> None:
-        """Give up the path and its keys, and be ready for a first offer and answer once more.
+        """Give up the path and its keys, and be ready for a first offer and answer once more, at both ends.
 
-        The streams go on where they are, and so does everything above them; certificates stay the
-        same at both ends, so who was verified still is. Both ends have to do it.
+        The streams go on where they are, and certificates stay the same, so who was verified still is.
         """
-        async with self._renewing:
-            await self._connection.renew()
+        await self._connection.renew()
         self._connection.ice.on_candidate = self._on_candidate
         self._remote = self._shape = self._described = None
         self._offer_open = False

@@ -34,6 +34,7 @@ class BrowserCall:
         self._tasks: set[asyncio.Task[None]] = set()
         self._negotiating = False
         self._candidates: list[str | None] = []
+        self._repairs = False
 
     def on_candidate(self, candidate: dict[str, Any] | None) -> None:
         """Chromium tells a candidate; what comes before its description must wait for that."""
@@ -84,12 +85,18 @@ class BrowserCall:
     def repair(self) -> None:
         """Answer the wish for a restart as a room would."""
 
-        def restart() -> None:
-            self.restarts += 1
-            task = self._loop.create_task(self.negotiate(we_offer=True, restart=True))
-            self._tasks.add(task)
+        self._repairs = True
+        self.peer.on_restart_needed = lambda: self._loop.call_soon_threadsafe(self._restart)
 
-        self.peer.on_restart_needed = lambda: self._loop.call_soon_threadsafe(restart)
+    def on_network(self) -> None:
+        """Chromium has a network again: a page asks for a restart then, as that of a room does."""
+        if self._repairs:
+            self._loop.call_soon_threadsafe(self._restart)
+
+    def _restart(self) -> None:
+        if not self._negotiating:
+            self.restarts += 1
+            self._tasks.add(self._loop.create_task(self.negotiate(we_offer=True, restart=True)))
 
     async def end(self) -> tuple[float, float]:
         """Longest silence, in seconds, that the browser heard and that we heard."""
@@ -118,7 +125,7 @@ async def browser_call(lab: NatLab) -> AsyncIterator[BrowserCall]:
     place, browser = lab.client(Kind.NONE), lab.client(Kind.NONE)
     async with AsyncExitStack() as stack:
         call = BrowserCall(place, browser)
-        page = browser_page(call.on_candidate)
+        page = browser_page(call.on_candidate, call.on_network)
         call.page = await browser.run(page.__aenter__())
         stack.push_async_callback(lambda: browser.run(page.__aexit__(None, None, None)))
         yield call

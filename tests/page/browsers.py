@@ -178,9 +178,7 @@ class Visitor:
     async def listen_to(self, count: int, seconds: float) -> list[Samples]:
         """What so many others are heard to say from now on, each by himself."""
         heard = await self.page.evaluate("([n, s]) => peephole.listen(s, n)", [count, seconds])
-        return [
-            np.frombuffer(base64.b64decode(pcm), np.int16).astype(np.float32) / 32768.0 for pcm in heard
-        ]
+        return [np.frombuffer(base64.b64decode(pcm), np.int16).astype(np.float32) / 32768.0 for pcm in heard]
 
     async def ended(self) -> str:
         """Wait for the last view; its heading."""

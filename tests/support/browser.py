@@ -69,6 +69,8 @@ caller.answer = async (sdp) => {
 
 caller.take = (sdp) => caller.connection.setRemoteDescription({type: 'answer', sdp});
 
+addEventListener('online', () => moved());
+
 caller.heard = () => [...caller.levels, [performance.now(), 1]];
 """
 
@@ -81,10 +83,13 @@ def browser_obstacle() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def browser_page(on_candidate: Callable[[dict[str, Any] | None], None]) -> AsyncIterator[Any]:
+async def browser_page(
+    on_candidate: Callable[[dict[str, Any] | None], None], on_network: Callable[[], None] = lambda: None
+) -> AsyncIterator[Any]:
     """A page that can call: see ``caller`` in the script. It starts with its peer connection ready.
 
-    `on_candidate` is called with each RTCIceCandidateInit, and with None after the last.
+    `on_candidate` is called with each RTCIceCandidateInit, and with None after the last;
+    `on_network` when the browser has a network again.
     """
     from playwright.async_api import async_playwright
 
@@ -101,6 +106,7 @@ async def browser_page(on_candidate: Callable[[dict[str, Any] | None], None]) ->
             )
             await page.goto("https://softphone.test/")
             await page.expose_function("tell", on_candidate)
+            await page.expose_function("moved", on_network)
             await page.add_script_tag(content=_CALL)
             await page.evaluate("caller.prepare()")
             yield page
