@@ -56,7 +56,7 @@ async function offer({ passphrase, room }) {
   const transceiver = connection.addTransceiver(track, { direction: "sendrecv" });
   const { codecs } = RTCRtpSender.getCapabilities("audio");
   transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType === "audio/opus"));
-  transceiver.sender.transform = new RTCRtpScriptTransform(worker, { operation: "protect" });
+  transceiver.sender.transform = new RTCRtpScriptTransform(worker, { operation: "protect", id: "page" });
   transceiver.receiver.transform = new RTCRtpScriptTransform(worker, { operation: "unprotect", id: "peer" });
   const audio = new Audio();
   audio.srcObject = new MediaStream([transceiver.receiver.track]);

@@ -88,7 +88,11 @@ class _Call:
     def __init__(self, key: RoomKey) -> None:
         self.peer = Peer(PeerConfig(ice=IceConfig(), audio=LocalAudio(red=False)))
         self.peer.receiver.on_packet = self._on_packet
-        self.sender, self.receiver = SframeSender(key), SframeReceiver(key)
+        # Frames are bound to the ids that the page knows the two by.
+        self.sender, self.receiver = (
+            SframeSender(key, metadata=b"peer"),
+            SframeReceiver(key, metadata=b"page"),
+        )
         self.heard: list[np.ndarray] = []
         self._decoder = Decoder()
 
