@@ -206,7 +206,6 @@ class Lateness:
     def void(self) -> str | None:
         """Why the run is worth nothing; None for a good one."""
         p95, p99 = np.quantile(self._late or [0.0], (0.95, 0.99))
-        print(f"late by {1000 * p95:.1f} ms (p95), {1000 * p99:.1f} ms (p99)")
         if p95 > self.VOID_P95 or p99 > self.VOID_P99:
             return f"the machine is too busy: 5 % of all timers are {1000 * p95:.0f} ms late or more"
         return None

@@ -51,7 +51,6 @@ async def test_a_meeting(room: LossyRoom, janus_servers: int) -> None:
     watching = asyncio.create_task(lateness.watch())
     try:
         await meet(room, janus_servers)
-        print(lateness.void)
     except AssertionError as error:
         if lateness.void:
             pytest.skip(f"{lateness.void}, and {error}")
