@@ -8,6 +8,7 @@ protected. The rule:
   that the plan does not swing between two. As long as nobody loses anything worth
   mentioning, everything that anybody can use is on the table.
 - Congestion counts wherever it is: the longest queue among the peers is the one reported.
+- Packets are as long as everybody takes them.
 - One bad path must not spoil it for all: of its loss at most `MOST_LOSS` counts, since what
   loses more is out of reach anyway, and congestion takes the rate down to `LEAST_BITRATE`
   and no further.
@@ -96,9 +97,12 @@ class WorstPeer:
         audience = everybody if self._worst is None else [self._peers[self._worst].agreed]
         limits = [agreed.max_average_bitrate for agreed in everybody if agreed.max_average_bitrate]
         bitrate = min([config.bitrate, *(max(limit, LEAST_BITRATE) for limit in limits)])
+        longest = min(agreed.max_ptime for agreed in everybody)
         return replace(
             config,
             bitrate=bitrate,
+            frame_ms=min(config.frame_ms, longest),
+            max_frame_ms=min(config.max_frame_ms, longest),
             peer_dred_ms=max(agreed.peer_dred_ms for agreed in audience),
             peer_fec=any(agreed.peer_fec for agreed in audience),
             peer_red=any(agreed.red_pt is not None for agreed in audience),

@@ -131,3 +131,12 @@ def test_nonsense_is_dropped() -> None:
     assert peers.on_report("a", report(90.0, 1.5)) is None
     assert peers.on_report("a", report(5.0, 0.5)) is None, "older than the last"
     assert peers.on_report("nobody", report(99.0, 0.5)) is None
+
+
+def test_packets_are_as_long_as_everybody_takes_them() -> None:
+    worst = WorstPeer()
+    worst.add("phone", SOFTPHONE)
+    assert worst.fit(SendingConfig()).max_frame_ms == SendingConfig().max_frame_ms
+    worst.add("small", replace(SOFTPHONE, max_ptime=20))
+    assert worst.fit(SendingConfig(frame_ms=40)).max_frame_ms == 20
+    assert worst.fit(SendingConfig(frame_ms=40)).frame_ms == 20
