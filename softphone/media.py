@@ -15,7 +15,7 @@ from typing import Any
 
 from softphone.audio.drift import DriftCorrector
 from softphone.audio.stream import SAMPLE_RATE, AudioSink, AudioSource, Pcm, Render
-from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, TraceRecord
+from softphone.playout import PlayoutConfig, PlayoutEngine, Source, TraceRecord
 from softphone.playout.delay import WindowMinimum
 from softphone.recording.recorder import Recorder
 from softphone.rtp.packet import RtpPacket, RtpPayload
@@ -87,7 +87,7 @@ class MediaSession:
         self._pipeline = SendingPipeline(self.config.sending)
         self._engine = PlayoutEngine(self.config.playout, on_trace=self._on_trace)
         self._arrivals: deque[tuple[RtpPacket, float]] = deque()
-        self._outcomes: deque[bool] = deque()
+        self._outcomes: deque[tuple[int, bool]] = deque()
         self._late = 0
         self._path_delay = float("inf")
         self._shortest = WindowMinimum(_LEAD_WINDOW)
@@ -174,7 +174,8 @@ class MediaSession:
     def _report_outcomes(self) -> None:
         reporter = self._peer.receiver.loss_reporter
         while self._outcomes:
-            reporter.on_frame(concealed=self._outcomes.popleft())
+            samples, concealed = self._outcomes.popleft()
+            reporter.on_audio(samples, concealed=concealed)
         late = self._engine.statistics.packets_late
         for _ in range(late - self._late):
             reporter.on_late_packet()
@@ -210,8 +211,7 @@ class MediaSession:
         return playout - max(0.0, -self._shortest.add(now, now - playout))
 
     def _on_trace(self, record: TraceRecord) -> None:
-        if record.action is not Action.SKIP:
-            self._outcomes.append(record.source is Source.PLC)
+        self._outcomes.append((record.samples, record.source is Source.PLC))
         self._recorder.on_trace(record)
         if self._trace is not None:
             self._trace(record)

@@ -16,7 +16,7 @@ from softphone.audio.mixer import Channel
 from softphone.audio.stream import SAMPLE_RATE, Pcm
 from softphone.conference.levels import LevelMeter
 from softphone.opus import DTX_BYTES
-from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, TraceRecord, playout_policies
+from softphone.playout import PlayoutConfig, PlayoutEngine, Source, TraceRecord, playout_policies
 from softphone.playout.config import CODEC_DELAY
 from softphone.playout.policy import PlayoutPolicy, PolicyConfig
 from softphone.playout.statistics import PlayoutStatistics
@@ -52,7 +52,7 @@ class Voice:
             PolicyConfig(max_delay=config.max_delay)
         )
         self._arrivals: deque[tuple[RtpPacket, float]] = deque()
-        self._outcomes: deque[bool] = deque(maxlen=256)
+        self._outcomes: deque[tuple[int, bool]] = deque(maxlen=256)
         self._late = 0
         self._path_delay: tuple[float, float | None] = (0.0, None)
         self._retired = PlayoutStatistics()
@@ -107,7 +107,8 @@ class Voice:
 
     def _report(self, reporter: LossReporter) -> None:
         while self._outcomes:
-            reporter.on_frame(concealed=self._outcomes.popleft())
+            samples, concealed = self._outcomes.popleft()
+            reporter.on_audio(samples, concealed=concealed)
         late = self._retired.packets_late + self._engine.statistics.packets_late
         for _ in range(late - self._late):
             reporter.on_late_packet()
@@ -149,8 +150,7 @@ class Voice:
         return self._engine.pull(needed, samples)
 
     def _on_trace(self, record: TraceRecord) -> None:
-        if record.action is not Action.SKIP:
-            self._outcomes.append(record.source is Source.PLC)
+        self._outcomes.append((record.samples, record.source is Source.PLC))
         if self.muted or record.level_dbov < _INAUDIBLE:
             self._silent_samples += record.samples
         else:

@@ -37,23 +37,27 @@ class TransitClock:
     """Relates media time to arrival time.
 
     ``window`` (s) is the memory of `base`, the reference of relative delays; NetEq uses
-    2 s too. ``floor_window`` (s) is that of `floor`, which stands for the empty network:
-    long enough to outlive congestion, short enough for drifting clocks.
+    2 s too. ``long_window`` (s) is that of the empty network: long enough to outlive
+    congestion, short enough for drifting clocks.
     """
 
-    def __init__(self, window: float = 2.0, floor_window: float = 60.0) -> None:
-        self._base_window = WindowMinimum(window)
-        self._floor_window = WindowMinimum(floor_window)
+    def __init__(self, window: float = 2.0, long_window: float = 60.0) -> None:
+        self._transit = WindowMinimum(window)
+        self._travel = WindowMinimum(window)
+        self._shortest_travel = WindowMinimum(long_window)
         self.base = 0.0
         """Smallest transit time of the last `window` seconds, seconds."""
-        self.floor = 0.0
-        """Smallest transit time of the last `floor_window` seconds, seconds."""
+        self.congestion = 0.0
+        """How much longer the fastest packet of the last `window` seconds travelled than that of
+        the last `long_window`, seconds; from the end of its media on, so that longer packets are
+        no congestion."""
 
-    def update(self, timestamp: int, arrival: float) -> float:
-        """Take in a packet; returns its relative delay in seconds, >= 0."""
+    def update(self, timestamp: int, samples: int, arrival: float) -> float:
+        """Take in a packet with ``samples`` of media; returns its relative delay in seconds, >= 0."""
         transit = arrival - timestamp / OPUS_CLOCK_RATE
-        self.base = self._base_window.add(arrival, transit)
-        self.floor = self._floor_window.add(arrival, transit)
+        travel = transit - samples / OPUS_CLOCK_RATE
+        self.base = self._transit.add(arrival, transit)
+        self.congestion = self._travel.add(arrival, travel) - self._shortest_travel.add(arrival, travel)
         return transit - self.base
 
     def delay(self, timestamp: int, now: float) -> float:

@@ -10,6 +10,7 @@ Each step spends the next frame of media, or decides not to: what could it be ma
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from softphone.playout.delay import RepairWatch, TransitClock
 from softphone.playout.depacketizer import Depacketizer
 from softphone.playout.frames import Action, BufferedFrame, Source
 from softphone.playout.guard import GuardedPolicy
+from softphone.playout.masking import possible
 from softphone.playout.policy import (
     Arrival,
     Decision,
@@ -33,6 +35,7 @@ from softphone.playout.policy import (
     PolicyConfig,
     playout_policies,
 )
+from softphone.playout.recovery import Hole
 from softphone.playout.sources import FrameSources, find_sources
 from softphone.playout.statistics import PlayoutStatistics
 from softphone.playout.stretch import TimeStretcher
@@ -43,8 +46,8 @@ __all__ = ["PlayoutEngine"]
 
 Pcm = NDArray[np.float32]
 
-_WAIT_SAMPLES = 480
-"""Audio made in one step of waiting: short, so that a packet is played soon after it comes."""
+_GUESS_SAMPLES = 480
+"""Audio guessed in one step: short, so that a packet that comes is used for the rest of the hole."""
 
 _DEFAULT_FRAME = 960
 
@@ -83,6 +86,7 @@ class PlayoutEngine:
         self._repairs = RepairWatch()
         self._concealer = Concealer(self._decoder)
         self._stretcher = TimeStretcher()
+        self._hole = Hole()
         self._position: int | None = None
         self._played: BufferedFrame | None = None
         self._frame_samples = _DEFAULT_FRAME
@@ -127,7 +131,7 @@ class PlayoutEngine:
                     self._insert_primary(frame)
 
     def _insert_primary(self, frame: BufferedFrame) -> None:
-        relative_delay = self._transit.update(frame.timestamp, frame.arrival)
+        relative_delay = self._transit.update(frame.timestamp, frame.samples, frame.arrival)
         self._last_arrival = frame.arrival
         self._reach = frame.dred_reach
         late = self._position is not None and frame.timestamp < self._position
@@ -150,7 +154,9 @@ class PlayoutEngine:
     def _hold(self, frame: BufferedFrame) -> None:
         if self._position is not None and frame.timestamp < self._position:
             self.statistics.packets_late += not frame.redundancy
-        elif self._buffer.insert(frame) is InsertResult.OVERFLOW:
+            if frame.timestamp < self._hole.oldest(self._position):
+                return
+        if self._buffer.insert(frame) is InsertResult.OVERFLOW:
             self.statistics.packets_discarded += not frame.redundancy
 
     # -- audio out
@@ -169,7 +175,7 @@ class PlayoutEngine:
 
     def _step(self, at: float) -> None:
         if self._position is None and not self._start(at):
-            self._output = np.concatenate((self._output, np.zeros(_WAIT_SAMPLES, np.float32)))
+            self._output = np.concatenate((self._output, np.zeros(_GUESS_SAMPLES, np.float32)))
             return
         position = self._position
         assert position is not None
@@ -179,9 +185,13 @@ class PlayoutEngine:
             self._position = sources.next.timestamp
             return
         observation = self._observe(at, sources)
-        decision = self._mask(self._policy.decide(observation), observation)
+        wanted = self._policy.decide(observation)
+        decision = possible(wanted, observation, self.config.max_delay)
+        self.statistics.actions_masked += decision is not wanted
         if decision.action is Action.SKIP:
             self._skip(at, sources, observation, decision)
+        elif decision.action is Action.RECOVER:
+            self._recover(at, sources, observation, decision)
         elif decision.action is Action.WAIT:
             self._wait(at, sources, observation, decision)
         else:
@@ -193,7 +203,7 @@ class PlayoutEngine:
         if first is None:
             return False
         # Start on the last step that does not exceed the delay: a later one is no safer.
-        step = _WAIT_SAMPLES / OPUS_CLOCK_RATE
+        step = _GUESS_SAMPLES / OPUS_CLOCK_RATE
         start_delay = max(0.0, self._limit(self._policy.start_delay, first))
         if self._transit.delay(first.timestamp, at) + step <= start_delay:
             return False
@@ -208,8 +218,13 @@ class PlayoutEngine:
 
     def _mouth_to_ear(self, frame_samples: int, delay: float) -> float:
         """Delay on the relative scale to delay from mouth to ear, seconds."""
-        congestion = self._transit.base - self._transit.floor
-        return delay + congestion + self._path_delay + frame_samples / OPUS_CLOCK_RATE + CODEC_DELAY
+        return (
+            delay
+            + self._transit.congestion
+            + self._path_delay
+            + frame_samples / OPUS_CLOCK_RATE
+            + CODEC_DELAY
+        )
 
     def _observe(self, at: float, sources: FrameSources) -> Observation:
         position = sources.timestamp
@@ -217,12 +232,16 @@ class PlayoutEngine:
         delay = self._transit.delay(position, at)
         gap = 0 if sources.own else (None if sources.next is None else sources.next.timestamp - position)
         dtx = self._in_dtx(sources)
+        mouth_to_ear = self._mouth_to_ear(self._frame_samples, delay)
+        frame = sources.samples / OPUS_CLOCK_RATE
+        room = self.config.max_delay - mouth_to_ear - frame
+        recoverable = self._hole.recoverable(self._buffer, position, room)
         return Observation(
             now=at,
-            frame=sources.samples / OPUS_CLOCK_RATE,
+            frame=frame,
             sources=(Source.PLC,) if dtx else sources.available(),
             delay=delay,
-            mouth_to_ear=self._mouth_to_ear(self._frame_samples, delay),
+            mouth_to_ear=mouth_to_ear,
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
             contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
             gap=None if gap is None else gap / OPUS_CLOCK_RATE,
@@ -234,6 +253,7 @@ class PlayoutEngine:
             dtx=dtx,
             reach=self._reach / OPUS_CLOCK_RATE,
             round_trip=self._round_trip,
+            recoverable=recoverable,
         )
 
     def _in_dtx(self, sources: FrameSources) -> bool:
@@ -247,32 +267,26 @@ class PlayoutEngine:
             return sources.next.sequence == self._played.sequence + 1
         return self._played.is_dtx
 
-    def _mask(self, decision: Decision, observation: Observation) -> Decision:
-        """The decision, or the nearest possible one."""
-        action, source = decision.action, decision.source
-        possible = observation.sources
-        if source not in possible:
-            source = possible[0]
-        if action is Action.SKIP and (Source.REGULAR in possible or not observation.gap):
-            # What came in time is always played, and without later media there is nothing to skip to.
-            action = Action.PLAY
-        if action is Action.WAIT and observation.mouth_to_ear + observation.frame > self.config.max_delay:
-            action = Action.PLAY
-        if (action, source) != (decision.action, decision.source):
-            self.statistics.actions_masked += 1
-            return decision._replace(action=action, source=source)
-        return decision
-
     def _skip(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
         self._position = sources.timestamp + sources.samples
         self.statistics.skipped_samples += sources.samples
         self._record(at, sources, observation, decision, Source.PLC, np.zeros(0, np.float32))
 
+    def _recover(
+        self, at: float, sources: FrameSources, observation: Observation, decision: Decision
+    ) -> None:
+        back = round(observation.recoverable * OPUS_CLOCK_RATE)
+        self._position = sources.timestamp - back
+        self._hole.close()
+        self.statistics.recovered_samples += back
+        sources = replace(sources, samples=-back)
+        self._record(at, sources, observation, decision, Source.PLC, np.zeros(0, np.float32))
+
     def _wait(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
-        pcm, source = self._conceal(_WAIT_SAMPLES)
-        self._waited += _WAIT_SAMPLES
-        self.statistics.waited_samples += _WAIT_SAMPLES
-        self.statistics.samples_by_source[source] += _WAIT_SAMPLES
+        pcm, source = self._conceal(_GUESS_SAMPLES)
+        self._waited += _GUESS_SAMPLES
+        self.statistics.waited_samples += _GUESS_SAMPLES
+        self.statistics.samples_by_source[source] += _GUESS_SAMPLES
         self._record(at, sources, observation, decision, source, pcm)
         self._append(pcm)
         self._excess = None
@@ -281,6 +295,8 @@ class PlayoutEngine:
         source = decision.source
         level: float | None = None
         if source is Source.PLC:
+            if not observation.dtx:
+                sources = replace(sources, samples=min(sources.samples, _GUESS_SAMPLES))
             pcm, source = self._conceal(sources.samples, dtx=observation.dtx)
         else:
             try:
@@ -295,6 +311,10 @@ class PlayoutEngine:
                 else:
                     level = level_dbov(pcm)
                     pcm, self._pause = self._concealer.heard(pcm, level)
+        if source.is_concealment and not observation.dtx:
+            self._hole.extend(sources.timestamp)
+        else:
+            self._hole.close()
         self._excess = None
         if sources.own is not None:
             self._excess = observation.delay - decision.target_delay
@@ -302,7 +322,7 @@ class PlayoutEngine:
             self._played = sources.own
             self._frame_samples = sources.own.samples
         self._position = sources.timestamp + sources.samples
-        self._buffer.drop_before(self._position)
+        self._buffer.drop_before(self._hole.oldest(self._position))
         self._waited = 0
         self.statistics.samples_by_source[source] += sources.samples
         pcm, action = self._stretch(pcm, observation, decision)

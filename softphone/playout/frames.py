@@ -44,6 +44,8 @@ class Action(StrEnum):
     """A frame of media gave less audio than it holds: the delay shrank a little."""
     SKIP = "skip"
     """Media was passed over without audio: the delay shrank by a frame."""
+    RECOVER = "recover"
+    """Back to media that was concealed and can be heard after all: the delay grew at once."""
 
 
 @dataclass(frozen=True, slots=True)

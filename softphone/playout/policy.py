@@ -94,6 +94,9 @@ class Observation:
     """Network round trip, seconds; None while unknown."""
     silent: bool = False
     """The next frame is missing, and DRED says that the sender was silent then."""
+    recoverable: float = 0.0
+    """How far `Action.RECOVER` would go back in the current run of concealment, seconds: to media
+    that can be heard after all, as far as the delay allows."""
 
     @property
     def best(self) -> Source:
@@ -122,7 +125,7 @@ class Decision(NamedTuple):
 
     action: Action
     source: Source
-    """What to make the frame of; ignored by `WAIT` and `SKIP`."""
+    """What to make the frame of; ignored by `WAIT`, `SKIP` and `RECOVER`."""
     target_delay: float
     """Delay wanted, on the scale of `Observation.delay`, seconds; goes into the trace."""
     effort: Effort = Effort.SPEECH

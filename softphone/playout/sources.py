@@ -62,7 +62,9 @@ def find_sources(buffer: PacketBuffer, position: int, frame_samples: int) -> Fra
     if later is None:
         return FrameSources(position, frame_samples, None, None, None, None)
     gap = later.timestamp - position
-    samples = min(frame_samples, gap)
+    # What was begun is finished first, so that the last missing frame is whole for LBRR.
+    begun = gap % frame_samples
+    samples = begun if begun >= _MIN_STEP else min(frame_samples, gap)
     samples -= samples % _MIN_STEP
     lbrr = later if later.lbrr and samples == gap and gap >= _lbrr_span(later) else None
     dred = None

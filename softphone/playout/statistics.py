@@ -45,6 +45,8 @@ class PlayoutStatistics:
     """Audio removed by compressing."""
     skipped_samples: int = 0
     """Media passed over."""
+    recovered_samples: int = 0
+    """Media that was concealed and then gone back to."""
     waited_samples: int = 0
     """Audio made while waiting for media."""
 

@@ -27,9 +27,10 @@ class TraceRecord:
     action: Action
     """What happened to the play position."""
     samples: int
-    """Audio produced, samples at 48 kHz; 0 for `SKIP`."""
+    """Audio produced, samples at 48 kHz; 0 for `SKIP` and `RECOVER`."""
     media: int
-    """Media consumed, samples at 48 kHz; 0 for `WAIT`."""
+    """Media consumed, samples at 48 kHz; 0 for `WAIT`; less than 0 for `RECOVER`,
+    which will play it again."""
     delay_ms: float
     """Delay of the media above the fastest packet of the last seconds."""
     target_ms: float

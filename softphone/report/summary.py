@@ -48,10 +48,10 @@ class FrameCounts:
 
     @classmethod
     def from_trace(cls, records: Iterable[TraceRecord]) -> "FrameCounts":
-        """Count media by source; of a waiting step, which consumes none, the audio it made."""
+        """Count media by source; of steps that consume none, the audio they made."""
         samples = dict.fromkeys(Source, 0)
         for record in records:
-            samples[record.source] += record.media if record.action is not Action.WAIT else record.samples
+            samples[record.source] += record.media if record.media > 0 else record.samples
         return cls(**{source.value: round(count / _FRAME_SAMPLES) for source, count in samples.items()})
 
     @property

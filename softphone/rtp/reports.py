@@ -133,8 +133,8 @@ class LossReporter:
         self._payload_bytes = 0
         self._since = 0.0
         self._packets_late = 0
-        self._frames = 0
-        self._frames_concealed = 0
+        self._samples = 0
+        self._samples_concealed = 0
         self._due: float | None = None
 
     def on_packet(
@@ -168,13 +168,13 @@ class LossReporter:
         """A packet that had arrived could not be played any more."""
         self._packets_late += 1
 
-    def on_frame(self, *, concealed: bool) -> None:
-        """A frame was due: ``concealed`` when no packet, copy or DRED could provide it.
+    def on_audio(self, samples: int, *, concealed: bool) -> None:
+        """So much audio was due: ``concealed`` when no packet, copy or DRED could provide it.
 
         Silence that the sender meant (DTX) is no concealment.
         """
-        self._frames += 1
-        self._frames_concealed += concealed
+        self._samples += samples
+        self._samples_concealed += samples * concealed
 
     def poll(self, now: float) -> LossReport | None:
         """The report when one is due, else None. The first is due one interval after the
@@ -193,7 +193,7 @@ class LossReporter:
         if highest is None or self._reported_up_to is None:
             return None
         new_packets = max(0, highest - self._reported_up_to)
-        if not new_packets and not self._frames:
+        if not new_packets and not self._samples:
             return None
         bursts = self._window.statistics()
         queue = self._queueing.measure() if payload_bytes else None
@@ -201,14 +201,14 @@ class LossReporter:
             packets=bursts.expected,
             fraction_lost=bursts.fraction_lost,
             mean_burst=bursts.mean_burst,
-            unrepaired_fraction=self._frames_concealed / self._frames if self._frames else 0.0,
+            unrepaired_fraction=self._samples_concealed / self._samples if self._samples else 0.0,
             late_fraction=min(1.0, self._packets_late / new_packets) if new_packets else 0.0,
             queueing_delay=queue.delay if queue is not None else None,
             delay_trend=queue.trend if queue is not None else 0.0,
             received_bps=round(8 * payload_bytes / elapsed) if payload_bytes and elapsed > 0 else None,
         )
         self._reported_up_to = highest
-        self._packets_late = self._frames = self._frames_concealed = 0
+        self._packets_late = self._samples = self._samples_concealed = 0
         return report
 
     def restart(self) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from softphone.playout.config import CODEC_DELAY, PlayoutConfig
 from softphone.playout.engine import PlayoutEngine
-from softphone.playout.frames import Action, Source
+from softphone.playout.frames import Source
 from softphone.playout.policy import PlayoutPolicy
 from softphone.playout.statistics import PlayoutStatistics
 from softphone.playout.trace import TraceRecord
@@ -295,8 +295,7 @@ class _Simulation:
 
     def _on_record(self, record: TraceRecord) -> None:
         self._records.append(record)
-        if record.action is not Action.SKIP:
-            self._reporter.on_frame(concealed=record.source is Source.PLC)
+        self._reporter.on_audio(record.samples, concealed=record.source is Source.PLC)
 
     def _report(self, now: float) -> None:
         late = self._engine.statistics.packets_late

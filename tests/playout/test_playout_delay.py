@@ -19,18 +19,21 @@ def test_window_minimum_forgets() -> None:
 def test_relative_delay_is_measured_against_the_fastest_packet() -> None:
     clock = TransitClock()
     delays = [0.050, 0.030, 0.090, 0.030]
-    relative = [clock.update(n * 960, n * 0.02 + delay) for n, delay in enumerate(delays)]
+    relative = [clock.update(n * 960, 960, n * 0.02 + delay) for n, delay in enumerate(delays)]
     assert relative == pytest.approx([0.0, 0.0, 0.06, 0.0])
     assert clock.delay(3 * 960, 3 * 0.02 + 0.130) == pytest.approx(0.100)
 
 
-def test_base_follows_congestion_and_floor_remembers_the_empty_network() -> None:
+@pytest.mark.parametrize(
+    ("samples", "queue", "congestion"), [(960, 0.0, 0.0), (960, 0.2, 0.2), (2880, 0.0, 0.0), (2880, 0.1, 0.1)]
+)
+def test_congestion_is_what_travelling_takes_longer(samples: int, queue: float, congestion: float) -> None:
     clock = TransitClock()
-    for n in range(50):
-        clock.update(n * 960, n * 0.02 + 0.030)
-    for n in range(50, 250):
-        clock.update(n * 960, n * 0.02 + 0.230)
-    assert clock.base - clock.floor == pytest.approx(0.2)
+    for end in range(960, 50 * 960, 960):
+        clock.update(end - 960, 960, end / 48_000 + 0.030)
+    for end in range(50 * 960, 250 * 960, samples):
+        clock.update(end - samples, samples, end / 48_000 + 0.030 + queue)
+    assert clock.congestion == pytest.approx(congestion)
 
 
 def arrived(sequence: int, *, lbrr: bool = False, reach_ms: int = 0, end_ms: int = 0, ts: int | None = None):

@@ -134,14 +134,14 @@ def test_frames_and_late_packets_belong_to_one_interval() -> None:
     reporter.poll(0.0)
     for number in range(20):
         reporter.on_packet(number)
-        reporter.on_frame(concealed=number < 5)
+        reporter.on_audio(960, concealed=number < 5)
     reporter.on_late_packet()
     first = reporter.poll(0.5)
     assert first is not None
     assert (first.unrepaired_fraction, first.late_fraction) == (0.25, 0.05)
     for number in range(20, 40):
         reporter.on_packet(number)
-        reporter.on_frame(concealed=False)
+        reporter.on_audio(960, concealed=False)
     assert reporter.poll(0.9) is None
     second = reporter.poll(1.0)
     assert second is not None
@@ -152,7 +152,7 @@ def test_an_outage_shows_in_the_frames() -> None:
     reporter = LossReporter()
     run(reporter, [1, 2, 3])
     for _ in range(50):
-        reporter.on_frame(concealed=True)
+        reporter.on_audio(960, concealed=True)
     report = reporter.poll(2.0)
     assert report is not None
     assert report.unrepaired_fraction == 1.0
@@ -186,7 +186,7 @@ def test_nothing_is_said_of_delay_and_rate_when_nothing_arrives() -> None:
     reporter.poll(0.0)
     reporter.on_packet(0, 0, 0.07, 100)
     assert reporter.poll(1.0) is not None
-    reporter.on_frame(concealed=True)
+    reporter.on_audio(960, concealed=True)
     report = reporter.poll(2.0)
     assert report is not None
     assert (report.queueing_delay, report.received_bps) == (None, None)

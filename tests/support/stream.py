@@ -118,8 +118,14 @@ class Receiver:
         return np.concatenate(self.heard)
 
     def sources(self) -> list[str]:
-        """Source of each frame of media, in order, by name."""
-        return [str(record.source) for record in self.records if record.media]
+        """What the beginning of each frame of media was made of, in order, by name."""
+        sources = []
+        begun = 0
+        for record in self.records:
+            if record.media > 0 and not begun:
+                sources.append(str(record.source))
+            begun = (begun + record.media) % self.frame
+        return sources
 
     def mouth_to_ear(self) -> NDArray[np.float64]:
         """Mouth-to-ear delay of each frame that was not concealed, seconds."""

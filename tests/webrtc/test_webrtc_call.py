@@ -129,7 +129,7 @@ async def test_reports_travel_back(pair: Pair) -> None:
 
     caller.outgoing_hook = lossy
     for _ in range(60):
-        callee.receiver.loss_reporter.on_frame(concealed=False)
+        callee.receiver.loss_reporter.on_audio(960, concealed=False)
     await send_all(caller, [b"x" * 80] * 140, interval=0.02)
     await until(lambda: len(reports) >= 2 and bool(losses))
     assert reports[-1].fraction_lost == pytest.approx(2 / 7, abs=0.08)

@@ -1,0 +1,50 @@
+"""Late recovery: going back to words that were concealed because nothing had come yet.
+
+After a stall, or a burst of losses longer than the delay, the words are in the packets
+that come next: in the late packets themselves, or in the DRED of the first one. By then the
+listener has heard a guess and then silence. The engine can go on, and the words are lost; or
+go back to where the hole began, play the words late, and catch up afterwards.
+"""
+
+import math
+
+from softphone.playout.buffer import PacketBuffer
+from softphone.rtp.packet import OPUS_CLOCK_RATE
+
+__all__ = ["Hole"]
+
+_STEP = 480
+
+
+class Hole:
+    """The run of concealment at the play position, and what could still be made of it."""
+
+    def __init__(self) -> None:
+        self._begin: int | None = None
+
+    def extend(self, timestamp: int) -> None:
+        """The media at ``timestamp`` was concealed."""
+        if self._begin is None:
+            self._begin = timestamp
+
+    def close(self) -> None:
+        """Speech was heard, or the sender is silent: nobody goes back beyond this."""
+        self._begin = None
+
+    def oldest(self, position: int) -> int:
+        """The first media that may still be wanted, given the play position."""
+        return position if self._begin is None else self._begin
+
+    def recoverable(self, buffer: PacketBuffer, position: int, room: float) -> float:
+        """Seconds before ``position`` to go back to where what is held begins, whole steps of 10 ms.
+
+        At most ``room`` seconds; 0 when nothing is held that describes the hole.
+        """
+        begin = self._begin
+        if begin is None:
+            return 0.0
+        described = [frame.timestamp - frame.dred_reach for frame in buffer.after(begin - 1)]
+        if not described:
+            return 0.0
+        back = min(position - max(begin, min(described)), math.floor(room * OPUS_CLOCK_RATE))
+        return max(0, back) // _STEP * _STEP / OPUS_CLOCK_RATE

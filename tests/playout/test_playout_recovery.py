@@ -1,0 +1,134 @@
+"""Going back to words that were concealed, and the part of a hole that is known before the rest."""
+
+import itertools
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from softphone.playout import Action, Decision, Observation, PlayoutPolicy, PolicyConfig, Source
+from tests.support.stream import FRAME, PATH_DELAY, Receiver, opus_packets
+
+OUTAGE = range(50, 62)
+
+
+class Recovering(PlayoutPolicy):
+    """Goes back whenever it can; else plays."""
+
+    start_delay = 0.060
+
+    def decide(self, observation: Observation) -> Decision:
+        action = Action.RECOVER if observation.recoverable else Action.PLAY
+        return Decision(action, observation.best, observation.delay)
+
+
+class Obstinate(PlayoutPolicy):
+    """Wants to go back at every step."""
+
+    start_delay = 0.060
+
+    def decide(self, observation: Observation) -> Decision:
+        return Decision(Action.RECOVER, observation.best, observation.delay)
+
+
+def receiver(max_delay: float = 1.0, policy: type[PlayoutPolicy] = Recovering, **packets: int) -> Receiver:
+    return Receiver(policy(PolicyConfig(max_delay)), max_delay, packets=opus_packets(**packets))
+
+
+def delayed(receiver: Receiver, frames: range) -> Mapping[int, float]:
+    """``frames`` are held back until the packet after them."""
+    arrivals = receiver.steady(120)
+    for index in frames:
+        arrivals[index] = arrivals[frames.stop]
+    return arrivals
+
+
+def heard_as(receiver: Receiver, source: Source) -> set[int]:
+    """Frames of which everything was heard, made of ``source``."""
+    media: dict[int, int] = {}
+    for record in receiver.records:
+        if record.source is source and record.action is not Action.RECOVER:
+            frame = record.timestamp // FRAME
+            media[frame] = media.get(frame, 0) + record.media
+    return {frame for frame, samples in media.items() if samples >= FRAME}
+
+
+def test_lost_words_come_back_from_dred() -> None:
+    there = receiver()
+    there.run(there.steady(120, lost=OUTAGE), 3.2)
+    assert heard_as(there, Source.DRED) | heard_as(there, Source.LBRR) >= set(OUTAGE)
+    recoveries = [record for record in there.records if record.action is Action.RECOVER]
+    assert [record.samples for record in recoveries] == [0]
+    assert -recoveries[0].media == there.engine.statistics.recovered_samples
+    assert -recoveries[0].media == pytest.approx(0.18 * 48_000, abs=960)
+
+
+def test_late_packets_are_kept_and_played_themselves() -> None:
+    there = receiver(dred_ms=0)
+    there.run(delayed(there, OUTAGE), 3.2)
+    assert heard_as(there, Source.REGULAR) >= set(OUTAGE)
+    assert there.engine.statistics.packets_late > 5
+
+
+def test_nothing_to_go_back_to() -> None:
+    there = receiver(dred_ms=0)
+    there.run(there.steady(120, lost=OUTAGE), 3.2)
+    assert not there.engine.statistics.recovered_samples
+    assert there.engine.statistics.actions_masked == 0
+
+
+def test_dred_that_reaches_back_less_far_than_the_hole_gives_the_end_of_it() -> None:
+    there = receiver(dred_ms=160)
+    there.run(there.steady(120, lost=OUTAGE), 3.2)
+    repaired = heard_as(there, Source.DRED) | heard_as(there, Source.LBRR)
+    assert set(range(56, 62)) <= repaired
+    assert not repaired & set(range(50, 53))
+
+
+def test_words_are_never_later_than_the_limit() -> None:
+    there = receiver(max_delay=0.25)
+    there.run(there.steady(120, lost=OUTAGE), 3.2)
+    assert there.engine.statistics.recovered_samples
+    assert max(there.mouth_to_ear()) <= 0.25 + 1e-6
+
+
+def test_a_policy_that_only_wants_to_go_back_goes_on() -> None:
+    there = receiver(policy=Obstinate)
+    there.run(there.steady(120, lost=OUTAGE), 3.2)
+    assert {record.timestamp for record in there.records} >= {index * FRAME for index in range(120)}
+    assert there.engine.statistics.actions_masked > 100
+    assert len([record for record in there.records if record.action is Action.RECOVER]) == 1
+
+
+def test_records_add_up_over_a_bad_network() -> None:
+    there = receiver()
+    chance = random.Random(9)
+    arrivals = {
+        index: at + chance.expovariate(8)
+        for index, at in there.steady(400).items()
+        if chance.random() > 0.3 and index % 100 > 20
+    }
+    there.run(arrivals, 8.5)
+    for before, after in itertools.pairwise(there.records):
+        assert after.timestamp == before.timestamp + before.media
+        assert after.time == pytest.approx(before.time + before.samples / 48_000, abs=1e-6)
+    back = sum(-record.media for record in there.records if record.action is Action.RECOVER)
+    assert back == there.engine.statistics.recovered_samples > 0
+
+
+@pytest.mark.parametrize("offset_ms", [0, 10])
+def test_a_repair_that_comes_in_the_middle_of_a_frame_is_used_for_the_rest(offset_ms: int) -> None:
+    """The packet after the loss comes too late for the first frame, or for its first half."""
+    there = Receiver(max_delay=PATH_DELAY + 0.020 + 0.0065 + 0.045, packets=opus_packets(fec=False))
+    lost = {50, 51, 52}
+    arrivals = there.steady(120, lost=lost)
+    arrivals[53] += 0.010 - offset_ms / 1000
+    there.run(arrivals, 3.0)
+    made = [
+        (record.source, record.media)
+        for record in there.records
+        if record.timestamp // FRAME in lost and record.media
+    ]
+    concealed = sum(media for source, media in made if source is Source.PLC)
+    assert concealed == (1440 if offset_ms == 0 else 960)
+    assert sum(media for _, media in made) == 3 * FRAME
