@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
 from softphone_onnx_playout.features import FEATURES, TARGETS
+from softphone_onnx_playout.holding import ABOVE
 from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, shipped_model
 
 from softphone.audio.files import read_file
@@ -66,7 +67,7 @@ def test_shipped_model_is_used() -> None:
     decision = policy.decide(HERE)
     assert policy.failure is None
     assert policy.fallbacks == 0
-    assert decision.target_delay in TARGETS
+    assert np.abs(TARGETS + ABOVE - decision.target_delay).min() < 1e-9
 
 
 def test_clean_network_needs_little_delay_and_a_jittery_one_more() -> None:
@@ -74,7 +75,7 @@ def test_clean_network_needs_little_delay_and_a_jittery_one_more() -> None:
     jitter = np.random.default_rng(1).uniform(0.0, 0.120, 1500)
     jittery = fed(OnnxPolicy(PolicyConfig()), list(jitter)).decide(HERE)
     assert clean.action is Action.COMPRESS
-    assert clean.target_delay <= 0.030
+    assert clean.target_delay <= 0.040
     assert jittery.target_delay >= 0.080
 
 

@@ -54,11 +54,20 @@ def test_mos_and_rating_are_inverse() -> None:
 
 
 def test_cost_adds_up_by_source_and_action() -> None:
-    costs = CostTable(positions=(0.0, 0.02), concealment=(100.0, 200.0), lbrr=10.0, dred=40.0, silence=0.0)
+    costs = CostTable(
+        positions=(0.0, 0.02),
+        concealment=(100.0, 200.0),
+        waiting=(90.0, 30.0),
+        lbrr=10.0,
+        dred=40.0,
+        skipping=50.0,
+        tempo=0.5,
+        silence=0.0,
+    )
 
     def record(number: int, source: Source, action: Action = Action.PLAY) -> TraceRecord:
-        media = 0 if action is Action.WAIT else 960
-        samples = {Action.WAIT: 480, Action.SKIP: 0}.get(action, 960)
+        media = {Action.WAIT: 0, Action.RECOVER: -960}.get(action, 960)
+        samples = {Action.WAIT: 480, Action.SKIP: 0, Action.RECOVER: 0}.get(action, 960)
         return TraceRecord(0.02 * number, 960 * number, None, source, action, samples, media, 0, 0, 0)
 
     result = call_cost(
@@ -71,17 +80,21 @@ def test_cost_adds_up_by_source_and_action() -> None:
             record(5, Source.PLC, Action.WAIT),
             record(5, Source.PLC, Action.SKIP),
             record(6, Source.REGULAR, Action.COMPRESS),
+            record(7, Source.PLC),
+            record(8, Source.PLC, Action.RECOVER),
+            record(7, Source.DRED),
         ],
         np.ones(20),
         costs,
     )
     assert result.concealment == pytest.approx(0.02 * 300)
-    assert result.redundancy == pytest.approx(0.02 * 50)
-    assert result.waiting == pytest.approx(0.01 * costs.wait(0.0))
-    assert result.skipping == pytest.approx(0.02 * costs.skip(0.01))
-    assert result.tempo == pytest.approx(costs.tempo)
-    assert result.concealed == pytest.approx(0.07)
-    assert result.seconds == pytest.approx(0.14)
+    assert result.redundancy == pytest.approx(0.02 * 90)
+    # What was gone back to was heard as a wait.
+    assert result.waiting == pytest.approx(0.01 * 90 + 0.02 * 90)
+    assert result.skipping == pytest.approx(0.02 * 50)
+    assert result.tempo == pytest.approx(0.5)
+    assert result.concealed == pytest.approx(0.09)
+    assert result.seconds == pytest.approx(0.16)
 
 
 def test_shipped_prices_have_the_order_of_the_sources() -> None:
@@ -97,7 +110,7 @@ def test_shipped_prices_agree_with_the_shipped_model() -> None:
     table = json.loads(
         resources.files("softphone_onnx_playout.training").joinpath("costs.json").read_text(encoding="utf-8")
     )
-    assert trained["dred"] == table["dred"]
+    assert (trained["dred"], trained["tempo"]) == (table["dred"], table["tempo"])
     assert trained["lbrr"] == table["lbrr"]
 
 
@@ -169,13 +182,14 @@ def _one_off(delay: float) -> NetworkCall:
     )
 
 
-def test_teacher_waits_for_what_is_late_and_not_for_what_is_lost() -> None:
+def test_teacher_waits_sooner_for_what_is_late_than_for_what_is_lost() -> None:
     missing = [Visit(100, 0.030, 0.0)]
-    assert Teacher(_one_off(0.020)).label(missing)[0, -1] < -0.3
-    assert Teacher(_one_off(np.inf)).label(missing)[0, -1] > 0.1
+    late, lost = (float(Teacher(_one_off(delay)).label(missing)[0, -1]) for delay in (0.020, np.inf))
+    assert late < lost
+    assert lost > 0.5
 
 
-def test_policy_conceals_short_holes_in_place_and_waits_in_long_ones() -> None:
+def test_policy_conceals_short_holes_in_place_and_goes_back_to_long_ones() -> None:
     control = Observation(
         now=1.0, frame=0.020, sources=(Source.PLC,), delay=0.060, mouth_to_ear=0.100, buffered=0.0,
         contiguous=0.0, gap=None, since_arrival=0.1, waited=0.0, concealed=0.020, pause=False, dtx=False,
@@ -184,7 +198,10 @@ def test_policy_conceals_short_holes_in_place_and_waits_in_long_ones() -> None:
     table = [
         (control, 0.060, False, Action.PLAY),  # at the target
         (control, 0.120, False, Action.WAIT),  # below it
-        (replace(control, concealed=0.5), 0.060, False, Action.WAIT),  # words would be missed
+        (replace(control, concealed=0.5), 0.060, False, Action.PLAY),  # nothing has come yet
+        (replace(control, concealed=0.5, recoverable=0.5), 0.060, False, Action.RECOVER),
+        (replace(control, concealed=0.2, recoverable=0.2), 0.060, False, Action.PLAY),
+        (replace(control, concealed=0.5, recoverable=0.1, mouth_to_ear=0.4), 0.060, False, Action.PLAY),
         (control, 0.060, True, Action.WAIT),  # the model expects it to pay
         (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
         (replace(control, gap=0.020), 0.040, False, Action.SKIP),  # lost, and above the target

@@ -3,6 +3,7 @@
 from softphone.playout import Action, Decision, Effort, Observation
 
 __all__ = [
+    "ABOVE",
     "GROWTH_BAND",
     "LONG_HOLE",
     "PAUSE_BAND",
@@ -13,21 +14,27 @@ __all__ = [
     "hold_target",
 ]
 
-START_DELAY = 0.060
+START_DELAY = 0.030
 """Delay at which a stream begins to play, seconds."""
 GROWTH_BAND = 0.010
 """A hole in which the delay is further below the target is used to come nearer, seconds."""
-LONG_HOLE = 0.400
-"""So much of a hole is concealed in place; what comes after it is waited for, seconds."""
-PAUSE_BAND = 0.010
-"""Deviation from the target that is mended in pauses, seconds."""
-SPEECH_BAND = 0.120
+LONG_HOLE = 0.420
+"""From such a hole on its words are gone back to, seconds; a shorter one is concealed in place."""
+SHORT_DELAY = 0.250
+"""Delay from mouth to ear up to which words are worth being late for, seconds."""
+ABOVE = 0.005
+"""The delay is held so far above the target, seconds: a repair that needs the target itself must
+not come a moment too late."""
+PAUSE_BAND = 0.005
+"""Deviation that is mended in pauses, seconds."""
+SPEECH_BAND = 0.250
 """Deviation that is mended in speech too. The next pause is seldom far, and what is done there
 nobody hears."""
-URGENT_BAND = 0.300
+URGENT_BAND = 0.500
 """Deviation that is mended wherever the waveform allows it at all."""
 SKIP_SLACK = 0.010
 """A lost frame is passed over when that leaves the delay at most this far below the target, seconds."""
+_ROUNDING = 1e-6
 
 
 def hold_target(observation: Observation, target: float, *, wait: bool) -> Decision:
@@ -38,15 +45,22 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
     missed, or the caller expects waiting to pay (``wait``). What is there is played, longer or
     shorter.
     """
+    target += ABOVE
     excess = observation.delay - target
     source = observation.best
+    if (
+        observation.recoverable
+        and observation.concealed >= LONG_HOLE
+        and observation.mouth_to_ear <= SHORT_DELAY
+    ):
+        return Decision(Action.RECOVER, source, target)
     if observation.missing and not observation.dtx:
         nothing = observation.gap is None
-        if wait or (nothing and (excess < -GROWTH_BAND or observation.concealed >= LONG_HOLE)):
+        if wait or (nothing and excess < -GROWTH_BAND):
             return Decision(Action.WAIT, source, target)
         if observation.gap and excess >= observation.frame - SKIP_SLACK:
             return Decision(Action.SKIP, source, target)
-    if abs(excess) <= PAUSE_BAND:
+    if abs(excess) <= PAUSE_BAND + _ROUNDING:
         return Decision(Action.PLAY, source, target)
     effort = Effort.PAUSES
     if abs(excess) > SPEECH_BAND:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softphone.playout import Arrival, Decision, Observation, PlayoutPolicy, PolicyConfig
+from softphone.playout import Action, Arrival, Decision, Effort, Observation, PlayoutPolicy, PolicyConfig
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 # The formula is dear; its values at each millisecond are as good.
 _DELAYS = np.arange(0.0, 2.0, 0.001)
 _IMPAIRMENTS = delay_impairment(_DELAYS)
+_FIRST = int(np.searchsorted(TARGETS, START_DELAY)) - 1
+"""The target that a stream begins with: what it is begun with is kept until there is a reason."""
 
 
 class OnnxPolicy(PlayoutPolicy):
@@ -41,12 +43,15 @@ class OnnxPolicy(PlayoutPolicy):
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
     DELAY_WEIGHT = 0.6
     """What delay counts: above 1 for less delay, below for fewer gaps."""
-    INERTIA = 1.5
-    """R·s that a new target must save to replace the present one."""
+    INERTIA = 4.0
+    """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
+    the best one."""
+    ACQUAINTANCE = 50
+    """Packets that must have come, unless some come too late, before the first target is replaced."""
     RELUCTANCE = 2.0
     """R·s that waiting must save over going on: whoever marked it knew what would come, and a
     listener minds a broken rhythm more than a short hole."""
-    LATE_RELUCTANCE = 0.2
+    LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
     LATE_MEMORY = 1.0
     """Seconds for which a packet that came too late counts."""
@@ -82,7 +87,7 @@ class OnnxPolicy(PlayoutPolicy):
 
     @property
     def start_delay(self) -> float:
-        """60 ms, or what the fallback begins with."""
+        """30 ms, or what the fallback begins with."""
         return self._fallback.start_delay if self._model is None else START_DELAY
 
     def reset(self) -> None:
@@ -94,6 +99,7 @@ class OnnxPolicy(PlayoutPolicy):
     def on_arrival(self, arrival: Arrival) -> None:
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
+        self._packets += 1
         if arrival.late:
             self._late_at = arrival.at
         self._features.on_arrival(arrival)
@@ -113,11 +119,13 @@ class OnnxPolicy(PlayoutPolicy):
                 self._give_up(str(error))
             else:
                 self._watch(self._clock() - began)
-                return hold_target(observation, target, wait=wait)
+                return self._hurried(hold_target(observation, target, wait=wait))
         return self._fallback.decide(observation)
 
     def _begin(self) -> None:
-        self._chosen: int | None = None
+        self._chosen = _FIRST
+        self._packets = 0
+        self._hurry = False
         self._late_at = -math.inf
         self._slow = 0
 
@@ -132,10 +140,20 @@ class OnnxPolicy(PlayoutPolicy):
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
         best = int(np.argmin(costs))
-        chosen = self._chosen
-        if chosen is None or not possible[chosen] or costs[chosen] - costs[best] > self.INERTIA:
-            self._chosen = chosen = best
-        return float(TARGETS[chosen]), bool(predicted[-1] < -reluctance)
+        known = self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
+        if known and costs[self._chosen] - costs[best] > self.INERTIA:
+            self._chosen = best
+        return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    def _hurried(self, decision: Decision) -> Decision:
+        """Words that were gone back to are heard late; those after them soon not any more."""
+        if decision.action is Action.RECOVER:
+            self._hurry = True
+        elif decision.action is not Action.COMPRESS:
+            self._hurry = self._hurry and decision.action is not Action.PLAY
+        elif self._hurry:
+            return decision._replace(effort=Effort.URGENT)
+        return decision
 
     def _watch(self, seconds: float) -> None:
         self._slow = self._slow + 1 if seconds > self.SLOW else 0

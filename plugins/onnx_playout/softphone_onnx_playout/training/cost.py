@@ -2,22 +2,21 @@
 
     delay        Id (ITU-T G.107) of each frame's delay from mouth to ear, times its length
     redundancy   speech made of LBRR or DRED instead of its own packet
-    concealment  speech that nothing could restore, dearer the longer the hole lasts
-    waiting      concealment while the speech itself is still expected: it breaks the flow
-                 but loses no words, a part of the price of concealment
+    concealment  speech that nothing could restore, by how long the hole has lasted
+    waiting      concealment while the speech itself is still to come: it breaks the flow but
+                 loses no words; a hole that is gone back to counts the same
     skipping     speech passed over: its words are lost, without any guess to be heard
     tempo        each change of tempo within speech
 
 Everything but the delay counts by the share of the frame in which somebody speaks, with
-a small rest for pauses. The prices are measured (`calibrate`) and lie in ``costs.json``;
-the shares of waiting and skipping and the price of a change of tempo are set here. Waiting
-and then skipping what was waited for sounds the same as concealing it, so the shares add up
-to 1; in the measurements about 0.7 of the price of a hole is its sound and 0.3 its words.
+a small rest for pauses. The prices are measured, by the sound (PLCMOS) and by the words left
+(STOI): `calibrate` writes them to ``costs.json``.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -31,43 +30,51 @@ from softphone_onnx_playout.e_model import delay_impairment
 __all__ = ["CallCost", "CostTable", "call_cost"]
 
 
-def _shipped(prefix: str) -> tuple[float, ...]:
-    table = json.loads(resources.files(__package__).joinpath("costs.json").read_text(encoding="utf-8"))
-    return tuple(float(value) for name, value in table.items() if name.startswith(prefix))
+@cache
+def _measured() -> dict[str, float]:
+    text = resources.files(__package__).joinpath("costs.json").read_text(encoding="utf-8")
+    prices: dict[str, float] = json.loads(text)
+    return prices
 
 
-def _positions() -> tuple[float, ...]:
-    table = json.loads(resources.files(__package__).joinpath("costs.json").read_text(encoding="utf-8"))
-    return tuple(float(name[4:]) / 1000.0 for name in table if name.startswith("plc_"))
+def _runs(prefix: str) -> tuple[float, ...]:
+    return tuple(price for name, price in _measured().items() if name.startswith(prefix))
+
+
+def _price(name: str) -> Callable[[], float]:
+    return lambda: _measured()[name]
 
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
     """Prices in R for active speech, that is R·s per second of it."""
 
-    positions: tuple[float, ...] = field(default_factory=_positions)
+    positions: tuple[float, ...] = field(
+        default_factory=lambda: tuple(
+            float(name[4:]) / 1000.0 for name in _measured() if name.startswith("plc_")
+        )
+    )
     """Where in a run of concealment each price begins, seconds."""
-    concealment: tuple[float, ...] = field(default_factory=lambda: _shipped("plc_"))
-    lbrr: float = field(default_factory=lambda: _shipped("lbrr")[0])
-    dred: float = field(default_factory=lambda: _shipped("dred")[0])
-    waiting_share: float = 0.7
-    """Of the price of concealment; the rest is what passing over costs."""
-    tempo: float = 0.2
+    concealment: tuple[float, ...] = field(default_factory=lambda: _runs("plc_"))
+    waiting: tuple[float, ...] = field(default_factory=lambda: _runs("wait_"))
+    lbrr: float = field(default_factory=_price("lbrr"))
+    dred: float = field(default_factory=_price("dred"))
+    skipping: float = field(default_factory=_price("skip"))
+    tempo: float = field(default_factory=_price("tempo"))
     """R·s for one change of tempo in active speech."""
     silence: float = 0.03
     """What a pause counts, as a share of active speech."""
 
     def conceal(self, run: float) -> float:
         """Price of concealment in place after a run of ``run`` seconds of it."""
-        return self.concealment[int(np.searchsorted(self.positions, run + 1e-9, "right")) - 1]
+        return self.concealment[self._position(run)]
 
     def wait(self, run: float) -> float:
         """Price of audio made up while the speech is still to come, after such a run."""
-        return self.waiting_share * self.conceal(run)
+        return self.waiting[self._position(run)]
 
-    def skip(self, run: float) -> float:
-        """Price of speech passed over, after such a run."""
-        return (1.0 - self.waiting_share) * self.conceal(run)
+    def _position(self, run: float) -> int:
+        return int(np.searchsorted(self.positions, run + 1e-9, "right")) - 1
 
     def weight(self, active: NDArray[np.float64]) -> NDArray[np.float64]:
         """What frames count, given the share of active speech in each."""
@@ -117,6 +124,7 @@ def call_cost(
     costs = costs or CostTable()
     result = CallCost()
     run = weighted_delay = 0.0
+    hole: list[tuple[float, float, float]] = []  # media, its price as a hole, its price as a wait
     for record in records:
         first = record.timestamp // 480
         spoken = active[first : first + max(1, record.media // 480)]
@@ -128,18 +136,27 @@ def call_cost(
         result.delay += media * float(delay_impairment(delay))
         weighted_delay += media * delay
         if record.action is Action.SKIP:
-            result.skipping += costs.skip(run) * weight * media
+            result.skipping += costs.skipping * weight * media
             result.concealed += share * media
+        elif record.action is Action.RECOVER:
+            while hole and media < -1e-9:
+                length, concealed, waited = hole.pop()
+                result.concealment -= concealed
+                result.waiting += waited
+                media += length
         elif record.action is Action.WAIT:
             result.waiting += costs.wait(run) * weight * audio
             result.concealed += share * audio
             run += audio
         elif record.source.is_concealment:
-            result.concealment += costs.conceal(run) * weight * media
+            concealed = costs.conceal(run) * weight * media
+            hole.append((media, concealed, costs.wait(run) * weight * media))
+            result.concealment += concealed
             result.concealed += share * media
             run += audio
         else:
             run = 0.0
+            hole.clear()
             rate = {Source.LBRR: costs.lbrr, Source.DRED: costs.dred}.get(record.source, 0.0)
             result.redundancy += rate * weight * media
         if record.action in (Action.STRETCH, Action.COMPRESS):

@@ -6,6 +6,7 @@ what it would have done to each frame.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from softphone.playout.buffer import PacketBuffer
 from softphone.playout.config import CODEC_DELAY
 from softphone.playout.delay import RepairWatch, TransitClock
 from softphone.playout.frames import BufferedFrame
+from softphone.playout.masking import possible
+from softphone.playout.recovery import Hole
 from softphone.playout.sources import FrameSources, find_sources
 from softphone.rtp.packet import OPUS_CLOCK_RATE
 from softphone_onnx_playout.training.network_call import NetworkCall
@@ -55,6 +58,7 @@ class Simulator:
         """``on_step(frame, observation)`` is called before each decision."""
         self._call, self._policy, self._max_delay, self._on_step = call, policy, max_delay, on_step
         self._buffer, self._transit, self._repairs = PacketBuffer(), TransitClock(), RepairWatch()
+        self._hole = Hole()
         self._position: int | None = None
         self._last_arrival = 0.0
         self._reach = 0
@@ -101,7 +105,7 @@ class Simulator:
             stamp = frame.timestamp - back * _SAMPLES
             if stamp >= 0:
                 self._hold(BufferedFrame(stamp, number - back, _SAMPLES, _PAYLOAD, at, back))
-        delay = self._transit.update(frame.timestamp, at)
+        delay = self._transit.update(frame.timestamp, _SAMPLES, at)
         self._last_arrival, self._reach = at, frame.dred_reach
         self._policy.on_arrival(
             Arrival(
@@ -120,12 +124,11 @@ class Simulator:
         self._hold(frame)
 
     def _hold(self, frame: BufferedFrame) -> None:
-        if self._position is None or frame.timestamp >= self._position:
+        if self._position is None or frame.timestamp >= self._hole.oldest(self._position):
             self._buffer.insert(frame)
 
     def _mouth_to_ear(self, delay: float) -> float:
-        congestion = self._transit.base - self._transit.floor
-        return delay + congestion + self._call.path_delay + FRAME + CODEC_DELAY
+        return delay + self._transit.congestion + self._call.path_delay + FRAME + CODEC_DELAY
 
     def _step(self, at: float) -> bool:
         if self._position is None and not self._start(at):
@@ -140,9 +143,15 @@ class Simulator:
         observation = self._observe(at, sources)
         if self._on_step is not None:
             self._on_step(number, observation)
-        decision = self._mask(self._policy.decide(observation), observation)
+        decision = possible(self._policy.decide(observation), observation, self._max_delay)
         if decision.action is Action.SKIP:
             self._advance(sources)
+            self._record(at, sources, observation, decision, Source.PLC, 0)
+        elif decision.action is Action.RECOVER:
+            back = round(observation.recoverable * OPUS_CLOCK_RATE)
+            self._position -= back
+            self._hole.close()
+            sources = replace(sources, samples=-back)
             self._record(at, sources, observation, decision, Source.PLC, 0)
         elif decision.action is Action.WAIT:
             source = self._conceal(_TICK_SAMPLES)
@@ -166,12 +175,15 @@ class Simulator:
         position, last = sources.timestamp, self._buffer.last()
         delay = self._transit.delay(position, at)
         gap = 0 if sources.own else (None if sources.next is None else sources.next.timestamp - position)
+        frame = sources.samples / OPUS_CLOCK_RATE
+        mouth_to_ear = self._mouth_to_ear(delay)
+        room = self._max_delay - mouth_to_ear - frame
         return Observation(
             now=at,
-            frame=FRAME,
+            frame=frame,
             sources=sources.available(),
             delay=delay,
-            mouth_to_ear=self._mouth_to_ear(delay),
+            mouth_to_ear=mouth_to_ear,
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
             contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
             gap=None if gap is None else gap / OPUS_CLOCK_RATE,
@@ -183,17 +195,8 @@ class Simulator:
             dtx=False,
             reach=self._reach / OPUS_CLOCK_RATE,
             round_trip=2.0 * self._call.path_delay,
+            recoverable=self._hole.recoverable(self._buffer, position, room),
         )
-
-    def _mask(self, decision: Decision, observation: Observation) -> Decision:
-        action, source = decision.action, decision.source
-        if source not in observation.sources:
-            source = observation.best
-        if action is Action.SKIP and (Source.REGULAR in observation.sources or not observation.gap):
-            action = Action.PLAY
-        if action is Action.WAIT and observation.mouth_to_ear + observation.frame > self._max_delay:
-            action = Action.PLAY
-        return decision._replace(action=action, source=source)
 
     def _conceal(self, samples: int) -> Source:
         start, self._concealed = self._concealed, self._concealed + samples / OPUS_CLOCK_RATE
@@ -203,8 +206,11 @@ class Simulator:
         source = decision.source
         number = sources.timestamp // _SAMPLES
         if source is Source.PLC:
-            source = self._conceal(_SAMPLES)
+            sources = replace(sources, samples=min(sources.samples, _TICK_SAMPLES))
+            source = self._conceal(sources.samples)
+            self._hole.extend(sources.timestamp)
         else:
+            self._hole.close()
             self._concealed = 0.0
             self._pause = bool(self._call.speech.pause[number])
         self._waited = 0.0
@@ -212,11 +218,11 @@ class Simulator:
         added = self._stretched(number, observation, decision)
         if not added:
             decision = decision._replace(action=Action.PLAY)
-        self._record(at, sources, observation, decision, source, _SAMPLES + added)
+        self._record(at, sources, observation, decision, source, sources.samples + added)
 
     def _advance(self, sources: FrameSources) -> None:
         self._position = sources.timestamp + sources.samples
-        self._buffer.drop_before(self._position)
+        self._buffer.drop_before(self._hole.oldest(self._position))
 
     def _stretched(self, number: int, observation: Observation, decision: Decision) -> int:
         """Samples that the time-stretcher adds to a frame; negative when it takes them."""

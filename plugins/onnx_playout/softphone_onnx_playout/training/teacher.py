@@ -24,7 +24,14 @@ from softphone.playout import Effort
 from softphone.playout.config import CODEC_DELAY
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
-from softphone_onnx_playout.holding import GROWTH_BAND, PAUSE_BAND, SKIP_SLACK, SPEECH_BAND, URGENT_BAND
+from softphone_onnx_playout.holding import (
+    ABOVE,
+    GROWTH_BAND,
+    PAUSE_BAND,
+    SKIP_SLACK,
+    SPEECH_BAND,
+    URGENT_BAND,
+)
 from softphone_onnx_playout.training.cost import CostTable
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.speech import FRAME
@@ -88,6 +95,8 @@ class Teacher:
         self._source = best
         """Price of the best source at each level; `_NEVER` when there is none. (n, levels)"""
         self._own = need[:, 0, None] <= heard[None, :]
+        self._half = (best >= _NEVER) & (need[:, 3, None] <= heard[None, :] + _TICK)
+        """Where the first 10 ms have to be concealed and DRED comes in time for the rest."""
         start = np.arange(call.frames) * FRAME
         after = np.append(np.minimum.accumulate(call.arrival[::-1])[::-1][1:], np.inf)
         self._later = (after - start)[:, None] <= heard[None, :]
@@ -97,7 +106,6 @@ class Teacher:
         self._weight = weight
         self._waiting_weight = 0.5 * (weight + np.append(weight[:1], weight[:-1]))
         self._conceal = np.array([self._costs.conceal(run * FRAME) for run in range(_RUNS)])
-        self._skip = np.array([self._costs.skip(run * FRAME) for run in range(_RUNS)])
         each = [
             [self._costs.wait((run + tick // 2) * FRAME) for tick in range(_LEVELS)] for run in range(_RUNS)
         ]
@@ -166,10 +174,11 @@ class Teacher:
         there = source < _NEVER
         lost = np.minimum(np.arange(_RUNS) + 1, _RUNS - 1)
         concealed = self._conceal[:, None] * (weight * FRAME) + moved[lost]
-        skipped = self._skip[:, None] * (weight * FRAME)
-        skipped = skipped + _shifted(after, -_PER_FRAME)
+        skipped = self._costs.skipping * (weight * FRAME) + _shifted(after, -_PER_FRAME)
         may_skip = self._later[frame] & ~self._own[frame]
-        value = np.where(there, np.where(there, source, 0.0) * (weight * FRAME) + moved[0], concealed)
+        halves = 0.5 * (self._conceal[:, None] + self._costs.dred) * (weight * FRAME) + moved[0]
+        value = np.where(self._half[frame], halves, concealed)
+        value = np.where(there, np.where(there, source, 0.0) * (weight * FRAME) + moved[0], value)
         value = np.where(may_skip, np.minimum(value, skipped), value)
         return value + self._delay_cost
 
@@ -241,10 +250,14 @@ class Teacher:
         value[:-1] = moved[1:]
         value[-1] = moved[-1]
         value += conceal
+        half = np.tile(self._half[frame], len(TARGETS))
+        if half.any():
+            saved = np.float32(0.5 * self._costs.dred * weight * FRAME)
+            np.copyto(value, moved[:1] + 0.5 * conceal + saved, where=half)
         if self._later[frame].any():
             gone = (self._later[frame] & ~there) & (excess >= (FRAME - SKIP_SLACK) / _STEP)
             passed = np.take(after, self._places((levels - _PER_FRAME)[None, :]), axis=1)
-            passed += (self._skip * (weight * FRAME)).astype(np.float32)[:, None]
+            passed += np.float32(self._costs.skipping * weight * FRAME)
             np.copyto(value, passed, where=gone.ravel())
         source = np.where(there, self._source[frame], 0.0) * (weight * FRAME)
         played = moved[:1] + np.tile(source, len(TARGETS)).astype(np.float32)
@@ -286,7 +299,9 @@ class Teacher:
 
     def _target(self, frame: int) -> Array:
         """Level of each target, as far as the core goes."""
-        levels: Array = np.minimum((TARGETS + self._base[frame] - self._origin) / _STEP, self._last_wait)
+        levels: Array = np.minimum(
+            (TARGETS + ABOVE + self._base[frame] - self._origin) / _STEP, self._last_wait
+        )
         return levels
 
     @staticmethod
