@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.neteq.front import measure_fronts
+from benchmarks.neteq.front_report import draw, front_table, notes, write_front_section
 from benchmarks.neteq.reference import load_reference
 from benchmarks.neteq.report import write_report
 from benchmarks.neteq.results import load_results
@@ -29,6 +31,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_simulate(commands.add_parser("simulate", help="softphone alone, in virtual time"))
+    _add_front(commands.add_parser("front", help="delay against quality, in virtual time"))
     _add_run(commands.add_parser("run", help="every system, live, and the report"))
     _add_report(commands.add_parser("report", help="table and pictures of what was run"))
     _add_schedules(commands.add_parser("schedules", help="write the schedules as CSV files"))
@@ -63,9 +66,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
-    _add_common(parser)
+    _add_virtual(parser)
     parser.set_defaults(run=_simulate)
     parser.add_argument("--policy", default="onnx", help="playout policy (default onnx)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
+
+
+def _add_virtual(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
     parser.add_argument(
         "--plan", default="auto", help="redundancy: a mode, or fec=1,loss=20,dred=1040,red=0,rate=N"
     )
@@ -78,28 +86,69 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         "--phase", type=float, default=5.0, metavar="MS", help="output against packets, 0..10 (default 5)"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     for metric in METRICS:
         parser.add_argument(f"--no-{metric}", action="store_true", help=f"leave {metric} out")
 
 
-def _simulate(args: argparse.Namespace) -> int:
-    reference = load_reference(args.reference)
-    schedules = select(args.schedules, args.seeds, reference.packets, args.match)
-    settings = Settings(
+def _settings(args: argparse.Namespace, policy: str) -> Settings:
+    return Settings(
         stream=StreamSpec(args.plan, args.bitrate),
-        policy=args.policy,
+        policy=policy,
         max_delay=args.max_delay / 1000,
         complexity=args.complexity,
         phase=args.phase / 1000,
         metrics=tuple(metric for metric in METRICS if not getattr(args, f"no_{metric}")),
         cache=args.cache,
     )
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    reference = load_reference(args.reference)
+    schedules = select(args.schedules, args.seeds, reference.packets, args.match)
+    settings = _settings(args, args.policy)
     outcomes: list[Outcome] = []
     for row in table(progress(simulate(reference, schedules, settings, args.jobs), len(schedules), outcomes)):
         print(row, flush=True)
     if args.json:
         save(outcomes, settings, args.json)
+    return 0
+
+
+def _add_front(parser: argparse.ArgumentParser) -> None:
+    _add_virtual(parser)
+    parser.set_defaults(run=_front)
+    parser.add_argument(
+        "--delays",
+        nargs="+",
+        type=float,
+        default=[50, 60, 75, 90, 105, 120, 135, 150, 175, 200, 250, 300],
+        metavar="MS",
+        help="fixed ones, mouth to ear (default 50 to 300)",
+    )
+    parser.add_argument(
+        "--policies", nargs="+", default=["onnx", "histogram"], help="adaptive ones (default onnx histogram)"
+    )
+    parser.add_argument("--pictures", type=Path, metavar="STEM", help="draw STEM-plcmos.png and so on")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE.md", help="write tables and pictures into their section"
+    )
+
+
+def _front(args: argparse.Namespace) -> int:
+    reference = load_reference(args.reference)
+    schedules = select(args.schedules, args.seeds, reference.packets, args.match)
+    delays = [delay / 1000 for delay in args.delays]
+    settings = _settings(args, "fixed")
+    fronts = []
+    for front in measure_fronts(reference, schedules, settings, delays, args.policies, args.jobs):
+        fronts.append(front)
+        print("\n".join(front_table(front)), end="\n\n", flush=True)
+    stream = f"plan `{args.plan}` at {args.bitrate / 1000:g} kb/s"
+    print(notes(fronts, stream))
+    if args.pictures:
+        draw(fronts, args.pictures)
+    if args.page:
+        write_front_section(fronts, stream, args.page)
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.neteq.pages import images_of, write_end
 from benchmarks.neteq.pictures import Point, draw_fronts
 from benchmarks.neteq.results import RunResult
 from benchmarks.neteq.schedules import SCHEDULES
@@ -14,8 +15,6 @@ from benchmarks.neteq.targets import TARGETS
 from softphone.errors import ConfigError
 
 __all__ = ["write_report"]
-
-_MARK = "<!-- made by benchmarks.neteq; what follows is written anew by each report -->"
 
 _HEADER = (
     "schedule", "system", "stream", "kb/s", "segments", "lost %", "PLCMOS", "PESQ-WB", "STOI",
@@ -50,9 +49,7 @@ def write_report(results: Sequence[RunResult], page: Path) -> None:
     if not results:
         raise ConfigError("there are no results to report; run first")
     rows = list(_rows(results))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    images = page.parent / "images" if (page.parent / "images").is_dir() else page.parent
-    pictures = draw_fronts([_point(row) for row in rows], images / page.stem)
+    pictures = draw_fronts([_point(row) for row in rows], images_of(page) / page.stem)
     lines = [
         "## Results",
         "",
@@ -68,8 +65,7 @@ def write_report(results: Sequence[RunResult], page: Path) -> None:
         *_targets(rows),
         *_validity(results),
     ]
-    above = page.read_text(encoding="utf-8").partition(_MARK)[0] if page.is_file() else "# NetEq\n\n"
-    page.write_text(f"{above}{_MARK}\n\n" + "\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_end(page, lines)
 
 
 def _rows(results: Sequence[RunResult]) -> Iterator[_Row]:

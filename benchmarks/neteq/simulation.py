@@ -19,7 +19,7 @@ from benchmarks.neteq.summary import Summary, summarize
 from benchmarks.neteq.targets import NETEQ, TARGETS, Figures
 from softphone.playout import Action, Source, TraceRecord
 
-__all__ = ["Outcome", "Settings", "progress", "save", "simulate", "table"]
+__all__ = ["Outcome", "Settings", "progress", "save", "simulate", "simulate_one", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def simulate(
     Raises :class:`softphone.errors.ConfigError` for an unknown policy or plan, and for
     quality models that are not installed.
     """
-    work = partial(_one, reference, settings)
+    work = partial(simulate_one, reference, settings)
     if jobs <= 1 or len(schedules) == 1:
         yield from map(work, schedules)
         return
@@ -66,7 +66,8 @@ def simulate(
         yield from pool.map(work, schedules)
 
 
-def _one(reference: Reference, settings: Settings, schedule: Schedule) -> Outcome:
+def simulate_one(reference: Reference, settings: Settings, schedule: Schedule) -> Outcome:
+    """Play one schedule and score it; raises as `simulate` does."""
     stream = encode(settings.stream, reference, schedule, settings.cache)
     call = play(
         stream,
