@@ -14,6 +14,8 @@ from softphone.rtp.packet import OPUS_CLOCK_RATE
 __all__ = ["Hole"]
 
 _STEP = 480
+_MEMORY = 2 * OPUS_CLOCK_RATE
+"""Words older than this nobody wants to hear any more; samples."""
 
 
 class Hole:
@@ -33,15 +35,15 @@ class Hole:
 
     def oldest(self, position: int) -> int:
         """The first media that may still be wanted, given the play position."""
-        return position if self._begin is None else self._begin
+        return position if self._begin is None else max(self._begin, position - _MEMORY)
 
     def recoverable(self, buffer: PacketBuffer, position: int, room: float) -> float:
         """Seconds before ``position`` to go back to where what is held begins, whole steps of 10 ms.
 
         At most ``room`` seconds; 0 when nothing is held that describes the hole.
         """
-        begin = self._begin
-        if begin is None:
+        begin = self.oldest(position)
+        if begin == position:
             return 0.0
         described = [frame.timestamp - frame.dred_reach for frame in buffer.after(begin - 1)]
         if not described:

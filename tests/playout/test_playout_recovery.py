@@ -116,6 +116,16 @@ def test_records_add_up_over_a_bad_network() -> None:
     assert back == there.engine.statistics.recovered_samples > 0
 
 
+def test_packets_that_are_late_for_long_do_not_keep_out_those_in_time() -> None:
+    there = Receiver("fixed", max_delay=0.1, packets=opus_packets() * 4)
+    arrivals = there.steady(1900)
+    for index in range(50, 1500):
+        arrivals[index] += 0.3
+    there.run(arrivals, 37.0)
+    assert heard_as(there, Source.REGULAR) >= set(range(1560, 1800))
+    assert there.engine.statistics.packets_discarded == 0
+
+
 @pytest.mark.parametrize("offset_ms", [0, 10])
 def test_a_repair_that_comes_in_the_middle_of_a_frame_is_used_for_the_rest(offset_ms: int) -> None:
     """The packet after the loss comes too late for the first frame, or for its first half."""
