@@ -218,13 +218,8 @@ class PlayoutEngine:
 
     def _mouth_to_ear(self, frame_samples: int, delay: float) -> float:
         """Delay on the relative scale to delay from mouth to ear, seconds."""
-        return (
-            delay
-            + self._transit.congestion
-            + self._path_delay
-            + frame_samples / OPUS_CLOCK_RATE
-            + CODEC_DELAY
-        )
+        network = self._path_delay + self._transit.congestion
+        return network + delay + frame_samples / OPUS_CLOCK_RATE + CODEC_DELAY
 
     def _observe(self, at: float, sources: FrameSources) -> Observation:
         position = sources.timestamp
@@ -253,6 +248,7 @@ class PlayoutEngine:
             dtx=dtx,
             reach=self._reach / OPUS_CLOCK_RATE,
             round_trip=self._round_trip,
+            lead=self._output.size / OPUS_CLOCK_RATE,
             recoverable=recoverable,
         )
 

@@ -94,6 +94,9 @@ class Observation:
     """Network round trip, seconds; None while unknown."""
     silent: bool = False
     """The next frame is missing, and DRED says that the sender was silent then."""
+    lead: float = 0.0
+    """How long before it will be heard the step is decided, seconds: what arrives in between is too
+    late for it. Up to one block of the output."""
     recoverable: float = 0.0
     """How far `Action.RECOVER` would go back in the current run of concealment, seconds: to media
     that can be heard after all, as far as the delay allows."""

@@ -206,6 +206,7 @@ def test_policy_conceals_short_holes_in_place_and_goes_back_to_long_ones() -> No
         (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
         (replace(control, gap=0.020), 0.040, False, Action.SKIP),  # lost, and above the target
         (replace(control, gap=0.020), 0.060, False, Action.PLAY),
+        (replace(control, gap=0.010, frame=0.010), 0.055, False, Action.PLAY),  # half a frame isn't a chance
     ]
     for observation, target, wait, action in table:
         assert hold_target(observation, target, wait=wait).action is action

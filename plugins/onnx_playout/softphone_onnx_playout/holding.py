@@ -32,7 +32,7 @@ SPEECH_BAND = 0.250
 nobody hears."""
 URGENT_BAND = 0.500
 """Deviation that is mended wherever the waveform allows it at all."""
-SKIP_SLACK = 0.010
+SKIP_SLACK = 0.005
 """A lost frame is passed over when that leaves the delay at most this far below the target, seconds."""
 _ROUNDING = 1e-6
 
@@ -46,7 +46,7 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
     shorter.
     """
     target += ABOVE
-    excess = observation.delay - target
+    excess = observation.delay - observation.lead - target
     source = observation.best
     if (
         observation.recoverable

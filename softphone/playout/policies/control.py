@@ -19,9 +19,6 @@ class DelayControl:
     """Deviation from which speech is touched too, seconds."""
     URGENT_BAND = 0.080
     """Deviation from which catching up may be heard, seconds."""
-    SKIP_SLACK = 0.010
-    """A frame that is gone is passed over when that leaves the delay at most this far below
-    the target, seconds."""
 
     def __init__(self) -> None:
         self._mending = False
@@ -30,11 +27,11 @@ class DelayControl:
         """Play the next frame, so that the delay moves towards ``target`` (seconds).
 
         A frame that nothing can restore is passed over, instead of concealed, when its
-        time has already been spent waiting.
+        time has already been spent waiting: when the delay is nearer to the target without it.
         """
         excess = observation.delay - target
         source = observation.best
-        if observation.missing and observation.gap and excess >= observation.frame - self.SKIP_SLACK:
+        if observation.missing and observation.gap and excess >= observation.frame / 2:
             return Decision(Action.SKIP, source, target)
         if abs(excess) <= self.PAUSE_BAND:
             self._mending = False

@@ -195,6 +195,7 @@ class Simulator:
             dtx=False,
             reach=self._reach / OPUS_CLOCK_RATE,
             round_trip=2.0 * self._call.path_delay,
+            lead=self._pending / OPUS_CLOCK_RATE,
             recoverable=self._hole.recoverable(self._buffer, position, room),
         )
 
