@@ -101,6 +101,12 @@ class JanusServer:
 
     async def open_room(self, room: str) -> None:
         """Make a room, unless there is one, and put a guard into it."""
+        try:
+            await self._open_room(room)
+        except JanusLostError:  # nobody had noticed yet that the session was over
+            await self._open_room(room)
+
+    async def _open_room(self, room: str) -> None:
         administrator = await self.administrator()
         settings = RoomSettings(
             room,
