@@ -348,10 +348,10 @@ async def test_what_is_left_of_a_call_tells_how_it_was_sent_and_played(
     async with line_of(bob) as line:
         call, heard = await connect(alice, line)
         await until(lambda: call.media.pipeline.plan_history)
-        # As a policy says that can't use its model.
-        heard.media.engine.statistics.policy_fallbacks = 1
         end = await call.hang_up()
         await heard.closed()
+    # As a policy says that can't use its model.
+    heard.media.engine.statistics.policy_fallbacks = 1
     assert heard.statistics().policy_fallbacks == 1
     for one, fallbacks in ((call, 0), (heard, 1)):
         write_json(tmp_path / "call.json", one, end)
