@@ -178,6 +178,41 @@ async def test_another_room_server_with_the_secret_takes_over(
     await until(lambda: alice.lost == 1)
 
 
+async def test_a_room_server_that_restarts_takes_nobody_off_the_air(
+    two_servers: Servers, make_engine: MakeEngine, make_room: MakeRoom
+) -> None:
+    options = {"plain_cascade": "yes", **KEYS}
+    first = make_engine(*two_servers, **options)
+    listeners = await entered(make_room, first, "nine", "alice", "bob", "carol")
+    await first.stop()
+    second = make_engine(*two_servers, **options)
+    # All of them come back at once, while it is getting to know what there is.
+    await asyncio.gather(*(second.join(Seat("nine", who)) for who in ("alice", "bob", "carol")))
+    await asyncio.sleep(1.0)
+    for speaker in listeners:
+        await warm_up(speaker, *(listener for listener in listeners if listener is not speaker))
+    assert [listener.gone for listener in listeners] == [[], [], []]
+
+
+async def test_a_feed_is_passed_on_again_where_that_was_interrupted(
+    two_servers: Servers, make_engine: MakeEngine, make_room: MakeRoom
+) -> None:
+    engine = make_engine(*two_servers, plain_cascade="yes", **KEYS)
+    listeners = await entered(make_room, engine, "ten", "alice", "bob", "carol")
+    alice = listeners[0]
+    (away,) = (server for server in engine._servers if server is not engine._home("ten", "alice"))
+    side = away.side("ten")
+    assert side is not None
+    await side.handle.message(side.body("remove_remote_publisher", id=alice.room._feed))
+    others = [other for other in listeners[1:] if other.room.ticket.url != alice.room.ticket.url]
+    assert others
+    for other in others:
+        peer = other.peers["alice"]
+        await until(lambda: other.gone == ["alice"] and other.peers["alice"] is not peer, 10)  # noqa: B023
+        await other.hears("alice")
+    await warm_up(alice, *others)
+
+
 async def test_a_room_ends_with_its_last_participant(
     two_servers: Servers, make_engine: MakeEngine, make_room: MakeRoom
 ) -> None:

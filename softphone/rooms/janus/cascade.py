@@ -7,13 +7,15 @@ version is asked first.
 """
 
 import base64
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from softphone.errors import ConfigError
 
-from .errors import JanusProtocolError
+from .errors import NO_SUCH_FEED, JanusError, JanusProtocolError
 from .protocol import Json
 from .session import JanusHandle
 from .videoroom import Feed
@@ -84,6 +86,8 @@ async def mirror(
     if not isinstance(port, int):
         raise JanusProtocolError("Janus did not say at which port it awaits the other server")
     try:
+        # Whoever passed the feed on before sends to a port that is none any more.
+        await _stop_sending(feed.id, source, target)
         await source.handle.message(
             source.body(
                 "publish_remotely",
@@ -95,16 +99,34 @@ async def mirror(
             )
         )
     except BaseException:
-        await target.handle.message(target.body("remove_remote_publisher", id=feed.id))
+        await _stop_receiving(feed.id, target)
         raise
 
 
-async def unmirror(feed: str, source: CascadeSide | None, target: CascadeSide) -> None:
-    """Undo `mirror`; without `source` when the feed has left it, which ends its half."""
-    if source is not None:
-        body = source.body("unpublish_remotely", publisher_id=feed, remote_id=_remote_id(target, feed))
+async def unmirror(feed: str, source: CascadeSide, target: CascadeSide) -> None:
+    """Undo `mirror`, or what is left of it. Raises :class:`.errors.JanusError`."""
+    await _stop_sending(feed, source, target)
+    await _stop_receiving(feed, target)
+
+
+async def _stop_sending(feed: str, source: CascadeSide, target: CascadeSide) -> None:
+    body = source.body("unpublish_remotely", publisher_id=feed, remote_id=_remote_id(target, feed))
+    with _unless_gone():
         await source.handle.message(body)
-    await target.handle.message(target.body("remove_remote_publisher", id=feed))
+
+
+async def _stop_receiving(feed: str, target: CascadeSide) -> None:
+    with _unless_gone():
+        await target.handle.message(target.body("remove_remote_publisher", id=feed))
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except JanusError as error:
+        if error.code != NO_SUCH_FEED:
+            raise
 
 
 def _remote_id(target: CascadeSide, feed: str) -> str:

@@ -7,8 +7,9 @@ did so is gone.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from softphone.errors import ConfigError, RemoteError
 
@@ -22,6 +23,9 @@ __all__ = ["Cascades"]
 
 logger = logging.getLogger(__name__)
 
+_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds until something that failed is tried again; twice as many each time."""
+
 
 @dataclass
 class _Shown:
@@ -29,8 +33,10 @@ class _Shown:
 
     feed: Feed
     servers: set[JanusServer] = field(default_factory=set)
-    tried: set[JanusServer] = field(default_factory=set)
-    """Where something is being changed, or could not be."""
+    failures: int = 0
+    """How often in a row something about it could not be changed."""
+    refused: bool = False
+    """It must not be passed on as things are."""
 
 
 class Cascades:
@@ -48,6 +54,8 @@ class Cascades:
         self._home = home
         self._plain = plain
         self._rooms: dict[str, dict[str, _Shown]] = {}
+        self._busy: set[tuple[str, str, JanusServer]] = set()
+        """Room, feed and server at which something is being changed, or will be tried again."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def show(self, server: JanusServer, room: str, feed: Feed) -> None:
@@ -60,7 +68,6 @@ class Cascades:
         shown = feeds.get(feed)
         if shown is not None:
             shown.servers.discard(server)
-            shown.tried.discard(server)
             if not shown.servers:
                 del feeds[feed]
 
@@ -79,17 +86,20 @@ class Cascades:
         if len(sides) < 2 or not all(sides.values()):
             return
         for shown in self._rooms.get(room, {}).values():
+            if shown.refused:
+                continue
             home = self._home(room, participant_of(shown.feed.id))
+            at_home = home in shown.servers
             for server in self._servers:
-                at_home = home in shown.servers
-                if server is home or server in shown.tried or (server in shown.servers) == at_home:
+                key = room, shown.feed.id, server
+                if server is home or key in self._busy or (server in shown.servers) == at_home:
                     continue
                 source, target = sides[home], sides[server]
                 assert source is not None
                 assert target is not None
-                shown.tried.add(server)
                 work = self._pass_on if at_home else self._take_back
-                task = asyncio.create_task(work(shown, server, source, target))
+                self._busy.add(key)
+                task = asyncio.create_task(self._change(work(shown, server, source, target), shown, key))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -99,25 +109,41 @@ class Cascades:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _change(
+        self, work: Coroutine[Any, Any, None], shown: _Shown, key: tuple[str, str, JanusServer]
+    ) -> None:
+        room, feed, _ = key
+        try:
+            await work
+            shown.failures = 0
+        except RemoteError as error:
+            level = logging.INFO if shown.failures else logging.WARNING
+            logger.log(level, "room %s: feed %s is not heard where it should be: %s", room, feed, error)
+            await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE * 2**shown.failures))
+            shown.failures += 1
+        except ConfigError as error:
+            logger.warning("room %s: feed %s is not heard everywhere: %s", room, feed, error)
+            shown.refused = True
+        finally:
+            self._busy.discard(key)
+        self.settle(room)  # meanwhile it may have come or gone
+
     async def _pass_on(
         self, shown: _Shown, server: JanusServer, source: CascadeSide, target: CascadeSide
     ) -> None:
         feed = shown.feed
         try:
             await mirror(feed, source, target, level_id=level_id_of(feed.display), plain=self._plain)
-        except (RemoteError, ConfigError) as error:
-            if not (isinstance(error, JanusError) and error.code == FEED_EXISTS):
-                logger.warning("room %s: feed %s is not heard everywhere: %s", source.room, feed.id, error)
+        except JanusError as error:
+            if error.code == NO_SUCH_FEED:  # it has left, of which we are about to hear
+                self.hide(self._home(source.room, participant_of(feed.id)), source.room, feed.id)
                 return
+            if error.code != FEED_EXISTS:
+                raise
         shown.servers.add(server)
-        shown.tried.discard(server)
 
     async def _take_back(
         self, shown: _Shown, server: JanusServer, source: CascadeSide, target: CascadeSide
     ) -> None:
-        try:
-            await unmirror(shown.feed.id, None, target)
-        except RemoteError as error:
-            if not (isinstance(error, JanusError) and error.code == NO_SUCH_FEED):
-                logger.info("room %s: feed %s can't be taken back: %s", source.room, shown.feed.id, error)
+        await unmirror(shown.feed.id, source, target)
         self.hide(server, source.room, shown.feed.id)

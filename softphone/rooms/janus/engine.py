@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +158,16 @@ class JanusEngine(RoomEngine):
     def _watch(self, server: JanusServer) -> None:
         server.on_bulletin = lambda room, guard, text: self._on_bulletin(server, room, guard, text)
         server.on_guards = lambda room, guards: self._on_guards(server, room, guards)
-        server.on_entering = lambda room: self._cascades.forget(server, room)
+        server.on_entered = lambda room, feeds: self._on_entered(server, room, feeds)
         server.on_feed = lambda room, feed: self._on_feed(server, room, feed)
         server.on_feed_gone = lambda room, feed: self._on_feed_gone(server, room, feed)
+
+    def _on_entered(self, server: JanusServer, room: str, feeds: Sequence[Feed]) -> None:
+        self._cascades.forget(server, room)
+        for feed in feeds:
+            self._cascades.show(server, room, feed)
+        # Only now: with half of them it would seem that the rest has left.
+        self._cascade(room)
 
     def _on_feed(self, server: JanusServer, room: str, feed: Feed) -> None:
         self._cascades.show(server, room, feed)

@@ -7,7 +7,7 @@ it names is thrown out: Janus itself lets whoever has a token choose any free na
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,11 @@ class JanusServer:
         """`clock`: Unix time in seconds, for the expiry of signed tokens."""
         self.settings = settings
         self.on_feed: Callable[[str, Feed], None] | None = None
-        """Called with room and each genuine feed."""
+        """Called with room and each genuine feed that comes."""
         self.on_feed_gone: Callable[[str, str], None] | None = None
         """Called with room and feed id."""
-        self.on_entering: Callable[[str], None] | None = None
-        """Called with a room before all of its feeds are told again, since our guard is new in it."""
+        self.on_entered: Callable[[str, Sequence[Feed]], None] | None = None
+        """Called with a room and all genuine feeds in it whenever our guard has come in."""
         self.on_bulletin: Callable[[str, str, str], None] | None = None
         """Called with room, another room server's guard, and its display name."""
         self.on_guards: Callable[[str, Collection[str]], None] | None = None
@@ -76,6 +76,8 @@ class JanusServer:
         """Who may be in which room, to say it again to a server that has forgotten."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
+        self._opening = asyncio.Lock()
+        """Held while a guard comes in or goes: until it is in, nobody knows what the room holds."""
         self.srtp = False
         """Whether it encrypts what it sends to other servers; known once connected."""
 
@@ -101,10 +103,11 @@ class JanusServer:
 
     async def open_room(self, room: str) -> None:
         """Make a room, unless there is one, and put a guard into it."""
-        try:
-            await self._open_room(room)
-        except JanusLostError:  # nobody had noticed yet that the session was over
-            await self._open_room(room)
+        async with self._opening:
+            try:
+                await self._open_room(room)
+            except JanusLostError:  # nobody had noticed yet that the session was over
+                await self._open_room(room)
 
     async def _open_room(self, room: str) -> None:
         administrator = await self.administrator()
@@ -153,17 +156,18 @@ class JanusServer:
         """End a room, unless somebody is in it who was let in by another room server."""
         self._admitted.pop(room, None)
         administrator = await self.administrator()
-        guard = self._guards.pop(room, None)
-        self._names.pop(room, None)
-        if guard is not None:
-            await guard.detach()
-        try:
-            inside = await administrator.participants(room)
-            if not inside:
-                await administrator.destroy(room, self._office.room_secret(room))
-        except JanusError as error:
-            if error.code != NO_SUCH_ROOM:
-                raise
+        async with self._opening:
+            guard = self._guards.pop(room, None)
+            self._names.pop(room, None)
+            if guard is not None:
+                await guard.detach()
+            try:
+                inside = await administrator.participants(room)
+                if not inside:
+                    await administrator.destroy(room, self._office.room_secret(room))
+            except JanusError as error:
+                if error.code != NO_SUCH_ROOM:
+                    raise
 
     async def post(self, room: str, write: Callable[[str], str]) -> None:
         """Have our guard, if there is one, show what `write` makes of its name."""
@@ -217,15 +221,15 @@ class JanusServer:
         await administrator.allow(room, self._office.room_secret(room), [token])
         guard = await self._session.attach(PLUGIN)
         guard.on_event = lambda event: self._on_guard_event(room, event)
-        self._guards[room] = guard
-        self._names[room] = name
         body = {"request": "join", "ptype": "publisher", "room": room, "id": name, "token": token}
         # Janus tells nobody of a first display name.
         body["display"] = GUARD
         joined = await guard.message(body)
-        if self.on_entering is not None:
-            self.on_entering(room)
-        self._examine(room, feeds(joined.data))
+        self._guards[room] = guard
+        self._names[room] = name
+        present = self._genuine(room, feeds(joined.data))
+        if self.on_entered is not None:
+            self.on_entered(room, present)
         inside = await administrator.participants(room)
         others = {feed: display for feed, display in inside.items() if is_guard(feed) and feed != name}
         if self.on_guards is not None:
@@ -236,21 +240,26 @@ class JanusServer:
     def _on_guard_event(self, room: str, event: HandleEvent | HandleChanged) -> None:
         if isinstance(event, HandleChanged):
             return
-        self._examine(room, feeds(event.data))
+        for feed in self._genuine(room, feeds(event.data)):
+            if self.on_feed is not None:
+                self.on_feed(room, feed)
         speaker, display = event.data.get("id"), event.data.get("display")
         if isinstance(speaker, str) and isinstance(display, str) and is_guard(speaker):
             self._tell_bulletin(room, speaker, display)
-        feed = gone(event.data)
-        if feed is not None and self.on_feed_gone is not None:
-            self.on_feed_gone(room, feed)
+        left = gone(event.data)
+        if left is not None and self.on_feed_gone is not None:
+            self.on_feed_gone(room, left)
 
-    def _examine(self, room: str, present: tuple[Feed, ...]) -> None:
+    def _genuine(self, room: str, present: Iterable[Feed]) -> list[Feed]:
+        """Those of whom they say they are; the others are thrown out."""
+        genuine = []
         for feed in present:
-            if not self._office.sealed(room, feed.id, feed.display):
+            if self._office.sealed(room, feed.id, feed.display):
+                genuine.append(feed)
+            else:
                 logger.warning("room %s: a feed claims to be %s, who it is not", room, feed.id)
                 self._spawn(self._expel(room, feed.id))
-            elif self.on_feed is not None:
-                self.on_feed(room, feed)
+        return genuine
 
     def _tell_bulletin(self, room: str, guard: str, display: str) -> None:
         if self.on_bulletin is not None:
