@@ -1,12 +1,15 @@
 """Short live calls of the comparison with NetEq: real sockets, real receivers."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.neteq.delay import delay_track
 from benchmarks.neteq.live.chromium import chromium_path, open_browser
+from benchmarks.neteq.live.realtime import real_time
 from benchmarks.neteq.live.receivers import BrowserReceiver, ProcessReceiver
 from benchmarks.neteq.live.session import LiveCall, LiveResult, hold_calls
 from benchmarks.neteq.offline import play
@@ -14,8 +17,7 @@ from benchmarks.neteq.reference import Reference, load_reference
 from benchmarks.neteq.schedules import Schedule, generate
 from benchmarks.neteq.streams import Stream, StreamSpec, encode
 
-# A machine that stands still for a moment voids a run.
-pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
+ATTEMPTS = 4
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,16 @@ def delays(reference: Reference, schedule: Schedule, result: LiveResult) -> np.n
     return 1000 * track.delays
 
 
+def undisturbed(hold: Callable[[], Coroutine[Any, Any, list[LiveResult]]]) -> list[LiveResult]:
+    """Hold the calls again while the machine stands still in them: then delays are those of the machine."""
+    with real_time():
+        for _ in range(ATTEMPTS):
+            results = asyncio.run(hold())
+            if not any(result.stalls for result in results):
+                return results
+    pytest.skip(f"the machine stood still in each of {ATTEMPTS} calls: {[result.stalls for result in results]}")
+
+
 def test_softphone_live_is_as_in_virtual_time(
     reference: Reference, schedule: Schedule, stream: Stream
 ) -> None:
@@ -50,7 +62,7 @@ def test_softphone_live_is_as_in_virtual_time(
         receivers = [ProcessReceiver("softphone", "--policy", "histogram"), ProcessReceiver("aiortc")]
         return await hold_calls(reference, [LiveCall(stream, schedule, receiver) for receiver in receivers])
 
-    softphone, aiortc = asyncio.run(hold())
+    softphone, aiortc = undisturbed(hold)
     simulated = play(stream, schedule, reference, policy="histogram")
     expected = 1000 * float(np.median(delay_track(reference, schedule, simulated.recording).delays))
     assert float(np.median(delays(reference, schedule, softphone))) == pytest.approx(expected, abs=20)
@@ -67,7 +79,7 @@ def test_chromium_plays_what_it_is_sent(reference: Reference, schedule: Schedule
         async with open_browser() as browser:
             return await hold_calls(reference, [LiveCall(stream, schedule, BrowserReceiver(browser, "call"))])
 
-    (result,) = asyncio.run(hold())
+    (result,) = undisturbed(hold)
     # 20 ms of framing, 6.5 ms of codec, 20 ms and more of NetEq.
     assert 35 < float(np.median(delays(reference, schedule, result))) < 110
     assert result.captured.statistics["packetsLost"] == 0
