@@ -4,8 +4,9 @@ A plan says how the rate is spent on redundancy:
 
 - ``auto``, ``lbrr``, ``dred``, ``both``, ``none``: softphone's planner in that mode, told in
   the reports of the receiver what the schedule loses, as in a call;
-- ``fec=1,loss=20,dred=1040,red=0,rate=24000``: these settings from the first packet to the
-  last. What is not named is off; ``rate`` is the encoder's, by default what RED leaves.
+- ``fec=1,loss=20,dred=1040,red=1,distance=4,rate=24000``: these settings from the first packet
+  to the last. What is not named is off; ``distance`` is that of the copies, in packets, by
+  default 1; ``rate`` is the encoder's, by default what RED leaves.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ class StreamSpec:
 
     def fixed_plan(self) -> RedundancyPlan:
         """The settings of a plan that does not adapt. Raises :class:`ConfigError` for a bad one."""
-        known = {"fec": 0, "loss": 0, "dred": 0, "red": 0, "rate": 0}
+        known = {"fec": 0, "loss": 0, "dred": 0, "red": 0, "distance": 1, "rate": 0}
         for word in self.plan.split(","):
             name, _, value = word.partition("=")
             if name not in known or not value.isdigit():
@@ -67,7 +68,8 @@ class StreamSpec:
         copies = known["red"]
         header = (1 + 4 * copies) * 8 * SAMPLE_RATE / FRAME_SAMPLES if copies else 0
         rate = known["rate"] or round((self.bitrate - header) / (1 + copies))
-        return RedundancyPlan(rate, 20, bool(known["fec"]), known["loss"], known["dred"], copies)
+        distance = max(1, known["distance"])
+        return RedundancyPlan(rate, 20, bool(known["fec"]), known["loss"], known["dred"], copies, distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,20 @@ def _fixed(spec: StreamSpec, reference: Reference) -> tuple[RtpPayload, ...]:
     pcm = to_int16(reference.pcm)
     for start in range(0, pcm.size, FRAME_SAMPLES):
         packet = encoder.encode(pcm[start : start + FRAME_SAMPLES])
-        payloads.append(packetizer.packetize(packet, start, red_copies=plan.red_copies).payload)
+        frame = packetizer.packetize(
+            packet, start, red_copies=plan.red_copies, red_distance=plan.red_distance
+        )
+        payloads.append(frame.payload)
     return tuple(payloads)
 
 
+def _config(spec: StreamSpec) -> SendingConfig:
+    """What two softphones agree on."""
+    return SendingConfig(bitrate=spec.bitrate, mode=spec.plan, complexity=_COMPLEXITY)
+
+
 def _planned(spec: StreamSpec, reference: Reference, schedule: Schedule) -> tuple[RtpPayload, ...]:
-    pipeline = SendingPipeline(SendingConfig(bitrate=spec.bitrate, mode=spec.plan, complexity=_COMPLEXITY))
+    pipeline = SendingPipeline(_config(spec))
     pipeline.on_round_trip(0.0)
     peer = _Peer(schedule)
     payloads: list[RtpPayload] = []

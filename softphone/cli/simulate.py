@@ -66,7 +66,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--frame", type=int, choices=FRAME_LENGTHS_MS, default=20, help="packet length, ms")
     parser.add_argument("--dtx", action="store_true", help="send nothing in silence")
-    parser.add_argument("--red", action="store_true", help="the receiver takes whole copies (RED)")
+    parser.add_argument(
+        "--red",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the receiver takes copies (RED), as softphones do (default yes)",
+    )
     parser.add_argument(
         "--redundancy", choices=tuple(MODES), default="auto", help="what protects the speech (default auto)"
     )

@@ -93,5 +93,5 @@ class RepairWatch:
             return
         for back in range(lost, 0, -1):
             distance = back * frame.samples
-            if frame.dred_reach >= distance or (back == 1 and frame.lbrr):
+            if frame.dred_reach >= distance or (back == 1 and frame.lbrr) or distance in frame.copies:
                 yield relative_delay + distance / OPUS_CLOCK_RATE

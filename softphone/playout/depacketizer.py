@@ -5,7 +5,7 @@ anew, and drops (and counts) what is not what it claims to be.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from softphone.errors import RemoteProtocolError
 from softphone.opus import DTX_BYTES, DredState, OpusError, samples_and_lbrr
@@ -114,11 +114,14 @@ class Depacketizer:
             statistics.packets_duplicated += 1
             return None
         timestamp = self._timestamps.unwrap(packet.timestamp)
-        frames = []
+        frames: list[BufferedFrame] = []
         for back, block in zip(range(len(blocks) - 1, -1, -1), blocks, strict=True):
             frame = self._frame(block, back, sequence, timestamp, arrival)
-            if frame is not None:
-                frames.append(frame)
+            if frame is None:
+                continue
+            if not back and frames:
+                frame = replace(frame, copies=tuple(timestamp - copy.timestamp for copy in frames))
+            frames.append(frame)
         if not frames:
             return None
         self._seen[sequence] = None
@@ -145,7 +148,7 @@ class Depacketizer:
             statistics.fec_packets_received += 1
         return BufferedFrame(
             timestamp=timestamp - block.timestamp_offset,
-            sequence=sequence - back,
+            sequence=sequence - max(back, block.timestamp_offset // samples),
             samples=samples,
             payload=block.payload,
             arrival=arrival,

@@ -145,6 +145,7 @@ class PlayoutEngine:
                 late=late,
                 lbrr=frame.lbrr,
                 dred_reach=frame.dred_reach / OPUS_CLOCK_RATE,
+                copy_distance=max(frame.copies, default=0) / OPUS_CLOCK_RATE,
             )
         )
         for delay in self._repairs.update(frame, relative_delay):

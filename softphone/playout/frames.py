@@ -70,6 +70,8 @@ class BufferedFrame:
     """Samples before `timestamp` that its DRED describes; 0 without DRED."""
     dred_end: int = 0
     """Samples directly before `timestamp` that its DRED leaves out as silence."""
+    copies: tuple[int, ...] = ()
+    """How much older than `timestamp` the frames are of which copies came with it, samples."""
 
     @property
     def end(self) -> int:

@@ -55,6 +55,8 @@ class Arrival:
     """It holds in-band FEC for the frame before it."""
     dred_reach: float
     """How far back its DRED reaches, seconds; 0 without DRED."""
+    copy_distance: float = 0.0
+    """How much older the oldest frame is of which a copy came with it, seconds; 0 without copies."""
 
 
 @dataclass(slots=True)

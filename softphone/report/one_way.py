@@ -75,6 +75,7 @@ def plan_values(record: PlanRecord, start: float = 0.0) -> dict[str, Any]:
         "inband_fec": plan.inband_fec,
         "dred_reach_ms": plan.dred.reach_ms,
         "red_copies": plan.red_copies,
+        "red_distance": plan.red_distance,
         "packet_loss_perc": plan.packet_loss_perc,
         "rate_state": str(record.limit.state),
         "reason": record.reason,

@@ -142,7 +142,7 @@ class SendingConfig:
     """The peer's decoder uses LBRR (``useinbandfec`` wasn't refused)."""
     peer_dred_ms: int = 1040
     """Most DRED the peer can use, in ms; 0 = none."""
-    peer_red: bool = False
+    peer_red: bool = True
     """The peer accepts RED with Opus inside."""
     opus_payload_type: int = 111
     """Negotiated payload type of Opus, 0..127."""

@@ -1,4 +1,4 @@
-"""How many bytes of an Opus packet are redundancy.
+"""How many bytes of an Opus packet are redundancy, and the packet without them.
 
 DRED is exact: it is an extension in the padding of the packet (RFC 6716, section 3.2.5,
 and draft-ietf-mlcodec-opus-extension). LBRR has no boundary that could be seen without
@@ -10,7 +10,7 @@ from typing import Final
 from softphone.errors import RemoteError
 from softphone.opus import has_lbrr
 
-__all__ = ["dred_bytes", "lbrr_bytes"]
+__all__ = ["dred_bytes", "lbrr_bytes", "without_padding"]
 
 _DRED_EXTENSION: Final = 126
 _FRAME_COUNT_MASK: Final = 0x3F
@@ -29,25 +29,26 @@ def dred_bytes(packet: bytes) -> int:
 
     0 for a packet without DRED and for anything that is no well-formed packet.
     """
-    if len(packet) < 3 or packet[0] & 3 != 3 or not packet[1] & _PADDING_FLAG:
+    header, padding = _padding(packet)
+    if padding == 0 or _dred_extension(packet[len(packet) - padding :]) == 0:
         return 0
-    padding = 0
-    position = 2
-    while position < len(packet):
-        length = packet[position]
-        position += 1
-        padding += min(length, 254)
-        if length != 255:
-            break
-    if padding == 0 or padding > len(packet) - position:
-        return 0
-    extension = _dred_extension(packet[len(packet) - padding :])
-    if extension == 0:
-        return 0
-    header = position - 2
     # A single frame needs its frame count byte only because of the padding.
     single = packet[1] & _FRAME_COUNT_MASK == 1
     return header + padding + int(single)
+
+
+def without_padding(packet: bytes) -> bytes:
+    """The same speech without padding and what is in it, DRED for example.
+
+    A packet that has none, and anything that is no well-formed packet, comes back as it is.
+    """
+    header, padding = _padding(packet)
+    if padding == 0:
+        return packet
+    frames = packet[2 + header : len(packet) - padding]
+    if packet[1] & _FRAME_COUNT_MASK == 1:
+        return bytes((packet[0] & ~3,)) + frames
+    return bytes((packet[0], packet[1] & ~_PADDING_FLAG)) + frames
 
 
 def lbrr_bytes(packet: bytes, loss_perc: int, frame_ms: int) -> int:
@@ -63,6 +64,23 @@ def lbrr_bytes(packet: bytes, loss_perc: int, frame_ms: int) -> int:
         return 0
     share = _LBRR_SHARE + _LBRR_SHARE_PER_PERCENT * min(loss_perc, _LBRR_FINEST_PERCENT)
     return round((len(packet) - dred_bytes(packet)) * share * min(1.0, 20 / frame_ms))
+
+
+def _padding(packet: bytes) -> tuple[int, int]:
+    """Bytes that tell how much padding there is, and bytes of padding; 0, 0 for none."""
+    if len(packet) < 3 or packet[0] & 3 != 3 or not packet[1] & _PADDING_FLAG:
+        return 0, 0
+    padding = 0
+    position = 2
+    while position < len(packet):
+        length = packet[position]
+        position += 1
+        padding += min(length, 254)
+        if length != 255:
+            break
+    if padding == 0 or padding > len(packet) - position:
+        return 0, 0
+    return position - 2, padding
 
 
 def _dred_extension(padding: bytes) -> int:

@@ -20,6 +20,8 @@ _NONE: Final = Means.NONE
 _LBRR: Final = Means.LBRR
 _DRED: Final = Means.DRED
 _BOTH: Final = Means.LBRR | Means.DRED
+_SPACED: Final = Means.DRED | Means.RED
+"""Best wherever it fits: a copy farther back than most bursts is a waveform, DRED is not."""
 _COPIES: Final = Means.LBRR | Means.RED
 _RED: Final = Means.RED
 """For a peer that decodes neither LBRR nor DRED."""
@@ -60,8 +62,8 @@ def auto(network: NetworkEstimate, config: SendingConfig) -> tuple[Means, ...]:
     if long and config.bitrate < tuning.long_burst_both_from_bps:
         roomy = False
     if roomy and network.moderate:
-        return (_BOTH, _DRED, _COPIES, _RED, _LBRR)
-    return (_DRED, _COPIES, _RED, _LBRR)
+        return (_SPACED, _BOTH, _DRED, _COPIES, _RED, _LBRR)
+    return (_SPACED, _DRED, _COPIES, _RED, _LBRR)
 
 
 MODES: Final[dict[str, Mode]] = {"auto": auto, "none": none, "lbrr": lbrr, "dred": dred, "both": both}

@@ -231,7 +231,11 @@ class SendingPipeline:
             self._packetizer.pause()
             return None
         frame = self._packetizer.packetize(
-            packet, timestamp, red_copies=plan.red_copies, audio_level=audio_level(audio)
+            packet,
+            timestamp,
+            red_copies=plan.red_copies,
+            red_distance=plan.red_distance,
+            audio_level=audio_level(audio),
         )
         statistics.packets_sent += 1
         statistics.payload_bytes += len(frame.payload.payload)

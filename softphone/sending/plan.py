@@ -43,6 +43,16 @@ _BURSTS_COVERED: Final = 0.98
 
 _RED_MIN_BITRATE: Final = 20_000
 _RED_MAX_COPIES: Final = 2
+# Mean burst in packets up to which a copy follows after so many ms, and what longer bursts
+# get: far enough that few bursts take both, near enough that it comes before it is too late.
+_COPY_DISTANCES_MS: Final = ((1.5, 40), (2.4, 60), (math.inf, 80))
+_SPACED_MIN_SPEECH: Final = 14_000
+"""Rate of speech and of its copy below which DRED alone sounds better."""
+_SPACED_LOSS_PERC: Final = 15
+_SPACED_REACH_MS: Final = 400
+_SPACED_LEAST_REACH_MS: Final = 240
+_RATE_STEP: Final = 200
+_MOST_DRED: Final = 16_000
 
 
 class Means(Flag):
@@ -54,7 +64,8 @@ class Means(Flag):
     DRED = auto()
     """Up to a second of the past as neural features, in the padding of the Opus packet."""
     RED = auto()
-    """Whole copies of the packets before (RFC 2198)."""
+    """Copies of earlier packets without their DRED (RFC 2198): of those directly before, or,
+    beside DRED, of one farther back that seldom falls into the same burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class RedundancyPlan:
     """Upper bound for DRED in ms, a multiple of 10; 0 = no DRED."""
     red_copies: int = 0
     """Earlier packets repeated in each RED payload; 0 = plain Opus."""
+    red_distance: int = 1
+    """Packets from one of these to the next, and from the last one to the payload."""
 
     def __str__(self) -> str:
         """For people, like "24.5 kb/s in packets of 40 ms, DRED 255 ms, told 20 % loss"."""
@@ -82,7 +95,8 @@ class RedundancyPlan:
         if self.dred_duration_ms > 0:
             parts.append(f"DRED {self.dred.reach_ms} ms")
         if self.red_copies > 0:
-            parts.append(f"{self.red_copies} {'copy' if self.red_copies == 1 else 'copies'}")
+            copies = f"{self.red_copies} {'copy' if self.red_copies == 1 else 'copies'}"
+            parts.append(f"{copies} after {self.red_distance * self.frame_ms} ms")
         if self.means is Means.NONE:
             parts.append("no redundancy")
         else:
@@ -110,7 +124,10 @@ class RedundancyPlan:
     def total_bitrate(self) -> int:
         """Predicted rate of all payload bytes, RED copies and headers included, in bit/s."""
         copies = self.red_copies
-        return self.bitrate * (1 + copies) + (_red_header_bps(copies, self.frame_ms) if copies else 0)
+        if not copies:
+            return self.bitrate
+        copied = self.bitrate - self.dred.dred_bps
+        return self.bitrate + copied * copies + _red_header_bps(copies, self.frame_ms)
 
 
 def fit(means: Means, loss: float, mean_burst: float | None, config: SendingConfig) -> RedundancyPlan | None:
@@ -123,6 +140,8 @@ def fit(means: Means, loss: float, mean_burst: float | None, config: SendingConf
     if means is Means.NONE:
         return RedundancyPlan(config.bitrate, config.frame_ms)
     if means & Means.DRED:
+        if means & Means.RED:
+            return _fit_spaced(step, mean_burst, config)
         return _fit_dred(bool(means & Means.LBRR), step, mean_burst, config)
     copies = _red_copies(mean_burst, config) if means & Means.RED else 0
     if means & Means.RED and not copies:
@@ -161,13 +180,62 @@ def _fit_dred(fec: bool, step: int, mean_burst: float | None, config: SendingCon
     return chosen if has_lbrr is not None else None
 
 
+def _fit_spaced(step: int, mean_burst: float | None, config: SendingConfig) -> RedundancyPlan | None:
+    """One copy of the speech, farther back than most bursts, and DRED for the rest.
+
+    A copy sounds as the original does, and costs as much; DRED costs little and sounds worse.
+    """
+    burst = _DEFAULT_BURST if mean_burst is None else mean_burst
+    distance_ms = next(distance for longest, distance in _COPY_DISTANCES_MS if burst < longest)
+    distance = max(1, round(distance_ms / config.frame_ms))
+    duration = _bound_ms(min(_wanted_reach_ms(mean_burst, config), _SPACED_REACH_MS), config)
+    loss_perc = min(max(step, _SPACED_LOSS_PERC), _RAISED_DRED_LOSS_PERC)
+    total = int(config.bitrate / _DRED_OVERSHOOT)
+
+    def spaced(bitrate: int) -> RedundancyPlan:
+        return RedundancyPlan(
+            bitrate,
+            config.frame_ms,
+            packet_loss_perc=loss_perc,
+            dred_duration_ms=duration,
+            red_copies=1,
+            red_distance=distance,
+        )
+
+    least = (total - _red_header_bps(1, config.frame_ms)) // (2 * _RATE_STEP) * _RATE_STEP
+    # What DRED takes of the rate is not copied; more rate lets it take more.
+    fitting = [
+        plan
+        for bitrate in range(least, least + _MOST_DRED // 2, _RATE_STEP)
+        if (plan := spaced(bitrate)).dred.chunks >= 2 and plan.total_bitrate <= total
+    ]
+    # More rate may also mean finer DRED that does not reach as far.
+    best = max(
+        fitting,
+        key=lambda plan: (min(plan.dred.reach_ms, _SPACED_LEAST_REACH_MS), plan.bitrate),
+        default=None,
+    )
+    if best is None or best.bitrate - best.dred.dred_bps < _SPACED_MIN_SPEECH:
+        return None
+    return best
+
+
 def _dred_duration_ms(mean_burst: float | None, config: SendingConfig) -> int:
-    """Upper bound for DRED that covers nearly all bursts; runs are taken to be geometric."""
+    """Upper bound for DRED that covers nearly all bursts."""
+    return _bound_ms(_wanted_reach_ms(mean_burst, config), config)
+
+
+def _wanted_reach_ms(mean_burst: float | None, config: SendingConfig) -> int:
+    """Reach of DRED that covers nearly all bursts; runs are taken to be geometric."""
     burst = _DEFAULT_BURST if mean_burst is None else mean_burst
     burst = max(burst, 1.01)
     longest = math.log(1.0 - _BURSTS_COVERED) / math.log(1.0 - 1.0 / burst)
     needed = min(longest * config.frame_ms, _REACHES_MS[-1])
-    wanted = next(reach for reach in _REACHES_MS if needed <= reach)
+    return next(reach for reach in _REACHES_MS if needed <= reach)
+
+
+def _bound_ms(wanted: int, config: SendingConfig) -> int:
+    """Upper bound for DRED to be given to the encoder for a reach in ms, within the peer's."""
     # The encoder makes (duration / 10 ms + 5) // 4 chunks of the bound.
     chunks = math.ceil((wanted + REACH_OFFSET_MS) / CHUNK_MS)
     bound = min(CHUNK_MS * chunks - 50, config.peer_dred_ms, DRED_DURATION_MAX_MS)

@@ -23,6 +23,7 @@ _STRENGTH: Final = (
     Means.LBRR | Means.RED,
     Means.DRED,
     Means.LBRR | Means.DRED,
+    Means.DRED | Means.RED,
 )
 # What an unknown network is taken to be.
 _ASSUMED_LOSS: Final = 0.20

@@ -1,5 +1,7 @@
 """Relative delays, and the delay a repair needs."""
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.playout.delay import RepairWatch, TransitClock, WindowMinimum
@@ -53,6 +55,8 @@ def arrived(sequence: int, *, lbrr: bool = False, reach_ms: int = 0, end_ms: int
         (arrived(4, reach_ms=255), [60, 40, 20]),
         (arrived(2, reach_ms=255, ts=20 * 960), []),
         (arrived(0, reach_ms=255), []),
+        (replace(arrived(3), copies=(960,)), [20]),
+        (replace(arrived(4), copies=(2880, 960)), [60, 20]),
     ],
     ids=[
         "nothing lost",
@@ -64,6 +68,8 @@ def arrived(sequence: int, *, lbrr: bool = False, reach_ms: int = 0, end_ms: int
         "dred repairs all three",
         "a pause of the sender is no loss",
         "a late packet reveals nothing",
+        "a copy repairs the last of two",
+        "copies repair what they are of",
     ],
 )
 def test_repairs(second: BufferedFrame, repairs_ms: list[int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
-from softphone_onnx_playout.features import FEATURES, TARGETS
+from softphone_onnx_playout.features import FEATURES, TARGETS, TENT_AT, FeatureExtractor
 from softphone_onnx_playout.holding import ABOVE
 from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, shipped_model
 
@@ -77,6 +77,22 @@ def test_clean_network_needs_little_delay_and_a_jittery_one_more() -> None:
     assert clean.action is Action.COMPRESS
     assert clean.target_delay <= 0.040
     assert jittery.target_delay >= 0.080
+
+
+def test_the_features_know_how_far_copies_lie_back() -> None:
+    features = FeatureExtractor()
+    for number in range(100):
+        features.on_arrival(replace(arrival(number), copy_distance=0.080 if number >= 4 else 0.0))
+    far = features.extract(HERE)
+    for number in range(100, 110):  # a talk spurt begins without
+        features.on_arrival(arrival(number))
+    assert (features.extract(HERE) == 1.0).sum() >= (far == 1.0).sum()
+    for number in range(110, 200):
+        features.on_arrival(arrival(number))
+    without = features.extract(HERE)
+    (changed,) = np.nonzero((far != without) & (without == 0.0) & (far == 1.0))
+    copies = TENT_AT - len(TARGETS)
+    assert changed.tolist() == [copies + TARGETS.tolist().index(0.080)]
 
 
 def test_target_keeps_the_limit() -> None:

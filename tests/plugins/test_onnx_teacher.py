@@ -124,6 +124,7 @@ def test_need_of_each_source() -> None:
         reach=np.full(10, 2 * 960),
         silent=np.zeros(10, np.int64),
         copies=np.zeros(10, np.int64),
+        distance=np.ones(10, np.int64),
         path_delay=0.010,
     )
     need = call.need()
@@ -132,6 +133,13 @@ def test_need_of_each_source() -> None:
     assert np.isinf(need[4, 2])
     assert need[5, 2] == pytest.approx(0.050)
     assert need[4, 3] == pytest.approx(0.070)
+    assert np.isinf(need[:, 1]).all()
+    call = replace(call, copies=np.ones(10, np.int64), distance=np.full(10, 3))
+    assert [list(call.copied(number)) for number in (2, 3, 9)] == [[], [3], [3]]
+    need = call.need()
+    assert need[4:6, 1] == pytest.approx(0.090)
+    assert np.isinf(need[1:3, 1]).all(), "the packets with their copies are lost, too"
+    assert np.isinf(need[7:, 1]).all()
 
 
 @pytest.mark.parametrize("network", ["delay=30", "loss=20,burst=3,delay=40", "jitter=40,delay=60"])
@@ -178,6 +186,7 @@ def _one_off(delay: float) -> NetworkCall:
         np.zeros(400, np.int64),
         np.zeros(400, np.int64),
         np.zeros(400, np.int64),
+        np.ones(400, np.int64),
         0.010,
     )
 

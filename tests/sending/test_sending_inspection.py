@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from softphone.opus import Decoder, DredState, Encoder, capabilities, has_lbrr
-from softphone.sending.inspection import dred_bytes, lbrr_bytes
+from softphone.sending.inspection import dred_bytes, lbrr_bytes, without_padding
 
 
 def dred_extension(data: bytes) -> bytes:
@@ -50,6 +50,24 @@ def test_dred_bytes(packet: bytes, size: int) -> None:
 def test_any_bytes_are_survived(packet: bytes) -> None:
     assert 0 <= dred_bytes(packet) <= len(packet)
     assert 0 <= dred_bytes(b"\x7b\x41" + packet) <= len(packet) + 2
+    assert len(without_padding(b"\x7b\x41" + packet)) <= len(packet) + 2
+
+
+@pytest.mark.parametrize(
+    ("packet", "bare"),
+    [
+        (bytes([0x7B, 0x41, 8]) + b"frame" + bytes(8), bytes([0x78]) + b"frame"),
+        (bytes([0x7B, 0xC2, 3, 2]) + b"ababa" + bytes(3), bytes([0x7B, 0x82, 2]) + b"ababa"),
+        (bytes([0x7B, 0x41, 255, 1]) + b"frame" + bytes(255), bytes([0x78]) + b"frame"),
+        # Nothing to take away, or no packet.
+        (bytes([0x7B, 0x01]) + b"frame", bytes([0x7B, 0x01]) + b"frame"),
+        (bytes([0x78]) + b"frame", bytes([0x78]) + b"frame"),
+        (bytes([0x7B, 0x41, 200]) + b"frame", bytes([0x7B, 0x41, 200]) + b"frame"),
+        (b"", b""),
+    ],
+)
+def test_without_padding(packet: bytes, bare: bytes) -> None:
+    assert without_padding(packet) == bare
 
 
 @pytest.mark.skipif(not capabilities().dred, reason="libopus without DRED")
@@ -68,7 +86,9 @@ def test_real_packets_lose_exactly_their_dred(voice: NDArray[np.float32]) -> Non
             # Without padding and count byte a single frame is a code 0 packet.
             header = 3 if packet[2] != 255 else 4
             bare = bytes([packet[0] & 0xFC]) + packet[header : header + len(packet) - size - 1]
+            assert without_padding(packet) == bare
             packet = bare
+        assert without_padding(packet) == packet
         np.testing.assert_array_equal(stripped.decode(packet), audio)
     assert with_dred > 100
 

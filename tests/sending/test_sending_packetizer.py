@@ -1,6 +1,6 @@
 """Opus packets to RTP payloads and back."""
 
-from softphone.rtp.red import unpack_red
+from softphone.rtp.red import RedBlock, unpack_red
 from softphone.sending.packetizer import Packetizer
 
 FRAME = 960
@@ -38,6 +38,26 @@ def test_red_copies_are_the_packets_before() -> None:
         assert {copy.payload_type for copy in copies} == {96}
         assert (primary.payload, primary.payload_type, primary.timestamp_offset) == (packet, 96, 0)
         assert frame.red_bytes == sum(4 + len(copy.payload) for copy in copies) + 1
+
+
+def test_copies_may_lie_farther_back() -> None:
+    packetizer = Packetizer()
+    sent = packets(12)
+    for index, packet in enumerate(sent):
+        frame = packetizer.packetize(packet, index * FRAME, red_copies=2, red_distance=4)
+        *copies, primary = unpack_red(frame.payload.payload) if index >= 4 else (RedBlock(111, 0, packet),)
+        expected = [i for i in (index - 8, index - 4) if i >= 0]
+        assert [copy.payload for copy in copies] == [sent[i] for i in expected]
+        assert [copy.timestamp_offset for copy in copies] == [(index - i) * FRAME for i in expected]
+        assert primary.payload == packet
+
+
+def test_copies_go_without_their_dred() -> None:
+    packetizer = Packetizer()
+    with_dred = bytes([0x7B, 0x41, 4]) + b"frame" + bytes([126 << 1]) + b"D\x0cl"
+    packetizer.packetize(with_dred, 0)
+    copy, primary = unpack_red(packetizer.packetize(with_dred, FRAME, red_copies=1).payload.payload)
+    assert (copy.payload, primary.payload) == (b"\x78frame", with_dred)
 
 
 def test_what_no_red_header_can_hold_is_left_out() -> None:

@@ -14,6 +14,7 @@ from softphone.rtp.packet import RtpPayload
 from softphone.rtp.red import unpack_red
 from softphone.sending import Means, NetworkReport, RedundancyPlan, SendingConfig, SendingPipeline
 from softphone.sending.control import EncoderControl
+from softphone.sending.inspection import dred_bytes
 from softphone.sending.level import audio_level
 from tests.support.stream import speech
 
@@ -191,17 +192,41 @@ def test_reports_steer_the_encoder(voice: Pcm) -> None:
             lossy = now >= 12
             pipeline.on_report(NetworkReport(now, 0.1 if lossy else 0.0, 4.0 if lossy else None))
         for payload in pipeline.push(audio[index * 960 : (index + 1) * 960], now):
-            reach[now] = state.parse(payload.payload, 48_000)
+            red = payload.payload_type == 63
+            packet = unpack_red(payload.payload)[-1].payload if red else payload.payload
+            reach[now] = state.parse(packet, 48_000)
     assert [record.plan.means for record in pipeline.plan_history] == [
         Means.LBRR | Means.DRED,
         Means.NONE,
-        Means.DRED,
+        Means.DRED | Means.RED,
     ]
     assert min(reach[now] for now in reach if 2 < now < 6) > 0
     assert max(reach[now] for now in reach if 9 < now < 12) == 0
     assert min(reach[now] for now in reach if 13 < now < 24) > 0
     assert pipeline.plan is not None
-    assert pipeline.plan.means == Means.DRED
+    assert pipeline.plan.means == Means.DRED | Means.RED
+
+
+@needs_dred
+def test_after_a_burst_each_packet_brings_a_copy_of_a_lost_one(voice: Pcm) -> None:
+    pipeline = SendingPipeline(SendingConfig(bitrate=48_000))
+    for second in range(1, 6):
+        pipeline.on_report(NetworkReport(float(second), 0.2, 3.0))
+    sent = push_all(pipeline, np.tile(voice, 2), begin=5.0)
+    assert pipeline.plan is not None
+    assert pipeline.plan.red_distance == 4
+    whole = {payload.timestamp: payload for payload in sent}
+    burst = [sent[100 + k].timestamp for k in range(4)]
+    for timestamp in burst:
+        copy, primary = unpack_red(whole[timestamp + 4 * 960].payload)
+        assert copy.timestamp_offset == 4 * 960
+        lost = unpack_red(whole[timestamp].payload)[-1].payload
+        assert len(copy.payload) == len(lost) - dred_bytes(lost) < len(primary.payload)
+        # The same speech: only what DRED takes is missing.
+        np.testing.assert_array_equal(Decoder().decode(copy.payload), Decoder().decode(lost))
+    statistics = pipeline.statistics
+    assert 0.8 * 48_000 < statistics.total_bps < 1.02 * 48_000
+    assert statistics.media_bytes + statistics.redundancy_bytes == statistics.payload_bytes
 
 
 @needs_dred

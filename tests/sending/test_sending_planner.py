@@ -1,5 +1,6 @@
 """Reports in, plans out, in virtual time."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,7 @@ from softphone.sending import MODES, Means, NetworkReport, RedundancyPlan, Redun
 from softphone.sending.plan import fit
 
 NONE, LBRR, DRED, RED = Means.NONE, Means.LBRR, Means.DRED, Means.RED
-BOTH, COPIES = LBRR | DRED, LBRR | RED
+BOTH, COPIES, SPACED = LBRR | DRED, LBRR | RED, DRED | RED
 
 
 def settle(config: SendingConfig, loss: float, burst: float | None, every: float = 1.0) -> RedundancyPlan:
@@ -43,18 +44,18 @@ def settle(config: SendingConfig, loss: float, burst: float | None, every: float
         # Bursts.
         (24_000, 0.10, 3.0, DRED),
         (32_000, 0.20, 2.0, DRED),
-        (40_000, 0.20, 5.0, DRED),
-        (48_000, 0.10, 3.0, DRED),
-        (48_000, 0.20, 2.0, BOTH),
-        (48_000, 0.20, 5.0, DRED),
-        (64_000, 0.20, 5.0, BOTH),
+        (36_000, 0.20, 5.0, DRED),
+        (40_000, 0.20, 5.0, SPACED),
+        (48_000, 0.10, 3.0, SPACED),
+        (48_000, 0.20, 2.0, SPACED),
+        (64_000, 0.20, 5.0, SPACED),
         # High loss is bursty even when independent.
         (32_000, 0.35, 1.39, DRED),
-        (48_000, 0.35, 2.0, BOTH),
+        (48_000, 0.35, 2.0, SPACED),
         # Reports that don't know bursts.
         (32_000, 0.05, None, LBRR),
         (32_000, 0.25, None, DRED),
-        (48_000, 0.25, None, BOTH),
+        (48_000, 0.25, None, SPACED),
         # Where nothing better fits.
         (16_000, 0.20, 4.0, LBRR),
         (10_000, 0.20, 4.0, NONE),
@@ -113,14 +114,21 @@ def test_a_network_between_two_kinds_doesnt_flicker() -> None:
 @pytest.mark.parametrize(
     ("config", "loss", "burst", "means"),
     [
-        (SendingConfig(bitrate=48_000, peer_dred_ms=0), 0.2, 5.0, LBRR),
-        (SendingConfig(bitrate=48_000, peer_dred_ms=0, peer_red=True), 0.2, 5.0, COPIES),
-        (SendingConfig(bitrate=32_000, peer_dred_ms=0, peer_red=True), 0.2, 5.0, LBRR),
-        (SendingConfig(bitrate=48_000, peer_dred_ms=0, peer_red=True), 0.1, 1.1, LBRR),
-        (SendingConfig(bitrate=48_000, peer_red=True), 0.2, 2.0, BOTH),
+        (SendingConfig(bitrate=48_000, peer_dred_ms=0, peer_red=False), 0.2, 5.0, LBRR),
+        (SendingConfig(bitrate=48_000, peer_dred_ms=0), 0.2, 5.0, COPIES),
+        (SendingConfig(bitrate=32_000, peer_dred_ms=0), 0.2, 5.0, LBRR),
+        (SendingConfig(bitrate=48_000, peer_dred_ms=0), 0.1, 1.1, LBRR),
+        (SendingConfig(bitrate=48_000), 0.1, 1.1, LBRR),
+        (SendingConfig(bitrate=48_000), 0.2, 2.0, SPACED),
+        (SendingConfig(bitrate=40_000), 0.2, 2.0, SPACED),
+        (SendingConfig(bitrate=32_000), 0.2, 2.0, DRED),
+        (SendingConfig(bitrate=48_000), 0.35, 6.0, SPACED),
         (SendingConfig(bitrate=48_000, peer_fec=False), 0.2, 1.25, DRED),
-        (SendingConfig(bitrate=48_000, peer_fec=False, peer_dred_ms=0), 0.2, 1.25, NONE),
-        (SendingConfig(bitrate=48_000, peer_dred_ms=20), 0.2, 5.0, LBRR),
+        (SendingConfig(bitrate=48_000, peer_fec=False, peer_dred_ms=0, peer_red=False), 0.2, 1.25, NONE),
+        (SendingConfig(bitrate=48_000, peer_dred_ms=20, peer_red=False), 0.2, 5.0, LBRR),
+        (SendingConfig(bitrate=48_000, peer_red=False), 0.2, 2.0, BOTH),
+        (SendingConfig(bitrate=48_000, peer_red=False), 0.2, 5.0, DRED),
+        (SendingConfig(bitrate=64_000, peer_red=False), 0.2, 5.0, BOTH),
     ],
 )
 def test_the_peers_limits(config: SendingConfig, loss: float, burst: float, means: Means) -> None:
@@ -133,11 +141,23 @@ def test_dred_is_never_longer_than_the_peer_can_use() -> None:
 
 
 def test_two_copies_need_room() -> None:
-    roomy = settle(SendingConfig(bitrate=96_000, peer_dred_ms=0, peer_red=True), 0.2, 5.0)
-    tight = settle(SendingConfig(bitrate=48_000, peer_dred_ms=0, peer_red=True), 0.2, 5.0)
+    roomy = settle(SendingConfig(bitrate=96_000, peer_dred_ms=0), 0.2, 5.0)
+    tight = settle(SendingConfig(bitrate=48_000, peer_dred_ms=0), 0.2, 5.0)
     assert (roomy.red_copies, tight.red_copies) == (2, 1)
     assert roomy.total_bitrate <= 96_000
     assert tight.total_bitrate <= 48_000
+
+
+def test_the_copy_beside_dred_follows_after_most_bursts() -> None:
+    config = SendingConfig(bitrate=48_000)
+    plans = [settle(config, 0.2, burst) for burst in (1.45, 2.0, 3.0, 6.0)]
+    assert [plan.red_distance for plan in plans] == [2, 3, 4, 4]
+    long_packets = settle(replace(config, frame_ms=40), 0.2, 3.0)
+    assert (long_packets.red_copies, long_packets.red_distance) == (1, 2)
+    for plan in plans:
+        assert plan.red_copies == 1
+        assert plan.dred.reach_ms >= 240
+        assert 46_000 < plan.total_bitrate <= 48_000
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ _MAX_GAP = 200
 """A larger hole in the sequence numbers is no loss to learn from."""
 _RECENT = 4
 _STATE = 23
+_FORGET_COPIES = 25
+"""Packets without a copy after which none are expected any more."""
 _COUNTED = 3
 """So many of the longest memories give their shares as they are too, not only the logarithms."""
 
@@ -36,6 +38,7 @@ TENT_AT = (
     + len(_SPIKES)
     + len(_TREND_MEMORIES)
     + _RECENT
+    + len(TARGETS)
 )
 """Where the present delay begins in the vector: a weight for each target, at most two not 0."""
 
@@ -48,7 +51,7 @@ class FeatureExtractor:
 
     History: how much delay the frames of the last 0.2 s to half a minute would have needed
     (a frame that was lost and repaired counts with what the repair needed, one that was
-    not counts as never), losses, bursts, peaks. All of it lies within about -1..1.
+    not counts as never), losses, bursts, peaks, how far copies lie behind. All of it lies within about -1..1.
     """
 
     def __init__(self) -> None:
@@ -70,6 +73,8 @@ class FeatureExtractor:
         self._spikes = [-math.inf] * len(_SPIKES)
         self._recent: deque[float] = deque([0.0] * _RECENT, _RECENT)
         self._lbrr = 0.0
+        self._copy_distance = 0.0
+        self._without_copies = 0
         self._transit: float | None = None
         self._usual = np.zeros(len(_TREND_MEMORIES))
 
@@ -85,6 +90,7 @@ class FeatureExtractor:
         delay = arrival.relative_delay
         self._add(delay, lost=False)
         self._lbrr += 0.05 * (arrival.lbrr - self._lbrr)
+        self._note_copies(arrival.copy_distance)
         fading = np.exp(-max(0.0, arrival.at - self._peak_at) / np.array(_PEAK_TIMES))
         self._peaks = np.maximum(self._peaks * fading, delay)
         self._peak_at = arrival.at
@@ -120,6 +126,7 @@ class FeatureExtractor:
                 since,
                 np.clip(((self._transit or 0.0) - self._usual) * 4.0, -2.0, 2.0),
                 np.minimum(np.array(self._recent) * 4.0, 2.0),
+                _tent(self._copy_distance) * (self._copy_distance > 0.0),
                 _tent(observation.delay),
                 self._state(observation),
             )
@@ -153,6 +160,12 @@ class FeatureExtractor:
             self._lbrr,
             min(self._added / 500.0, 1.0),
         )
+
+    def _note_copies(self, distance: float) -> None:
+        """A talk spurt begins without copies; that says nothing."""
+        self._without_copies = 0 if distance else self._without_copies + 1
+        if distance or self._without_copies > _FORGET_COPIES:
+            self._copy_distance = distance
 
     def _settle(self) -> None:
         """What the packet after a hole did not repair counts as lost for good."""

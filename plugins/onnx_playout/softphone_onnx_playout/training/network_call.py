@@ -37,6 +37,8 @@ class NetworkCall:
     """How much of the recent end of its reach is known to be silence, samples."""
     copies: NDArray[np.int64]
     """Earlier packets that it holds copies of."""
+    distance: NDArray[np.int64]
+    """Packets from one of these to the next."""
     path_delay: float
     """Smallest one-way delay, seconds."""
 
@@ -47,14 +49,20 @@ class NetworkCall:
         fates = [trace.fate(k) for k in range(count)]
         delays = np.array([np.inf if fate is None else fate for fate in fates])
         arrival = (np.arange(count) + 1) * FRAME + delays
-        lbrr, reach, copies = _plan(delays, speech, sending, trace.mean_delay or 0.0)
+        lbrr, reach, copies, distance = _plan(delays, speech, sending, trace.mean_delay or 0.0)
         silent = np.minimum(_silence_before(speech.pause), reach)
-        return cls(speech, arrival, lbrr, reach, silent, copies, trace.min_delay or 0.0)
+        return cls(speech, arrival, lbrr, reach, silent, copies, distance, trace.min_delay or 0.0)
 
     @property
     def frames(self) -> int:
         """Frames in the call."""
         return self.arrival.size
+
+    def copied(self, number: int) -> range:
+        """How many packets before packet ``number`` those are of which it holds copies, oldest first."""
+        distance = int(self.distance[number])
+        most = min(int(self.copies[number]), number // distance)
+        return range(most * distance, 0, -distance)
 
     def need(self) -> NDArray[np.float64]:
         """Delay since its beginning at which each frame can first be made of each source.
@@ -66,8 +74,9 @@ class NetworkCall:
         need = np.full((count, len(REPAIRS)), np.inf)
         need[:, 0] = self.arrival - start
         need[:-1, 2] = np.where(self.lbrr[1:], self.arrival[1:] - start[:-1], np.inf)
-        for back in range(1, int(self.copies.max(initial=0)) + 1):
-            column = np.where(self.copies[back:] >= back, self.arrival[back:] - start[:-back], np.inf)
+        for back in range(1, int((self.copies * self.distance).max(initial=0)) + 1):
+            copied = (self.copies * self.distance >= back) & (back % self.distance == 0)
+            column = np.where(copied[back:], self.arrival[back:] - start[:-back], np.inf)
             need[:-back, 1] = np.minimum(need[:-back, 1], column)
         for back in range(1, int(self.reach.max(initial=0)) // _SAMPLES + 1):
             column = np.where(
@@ -86,12 +95,13 @@ def _silence_before(pause: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _plan(
     delays: NDArray[np.float64], speech: SpeechPattern, sending: SendingConfig, back: float
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """What the planner of a sender would put into each packet, with a report every second."""
     count = delays.size
     planner = RedundancyPlanner(sending)
     lost = np.isinf(delays)
-    lbrr, reach, copies = np.zeros(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    lbrr, reach = np.zeros(count, np.bool_), np.zeros(count, np.int64)
+    copies, distance = np.zeros(count, np.int64), np.ones(count, np.int64)
     every = round(_REPORT_INTERVAL / FRAME)
     pending: list[NetworkReport] = []
     for k in range(count):
@@ -106,9 +116,9 @@ def _plan(
         plan = planner.plan(k * FRAME)
         dred = plan.dred
         reach[k] = 48 * dred.reach_ms
-        copies[k] = plan.red_copies
+        copies[k], distance[k] = plan.red_copies, plan.red_distance
         if plan.inband_fec and k:
             left = plan.bitrate - dred.dred_bps
             carried = lbrr_bandwidth(left, plan.packet_loss_perc, plan.frame_ms) is not None
             lbrr[k] = carried and speech.active[k - 1] > 0.5 and not speech.pause[k - 1]
-    return lbrr, reach, copies
+    return lbrr, reach, copies, distance

@@ -52,7 +52,7 @@ class NetworkGenerator:
         sending = SendingConfig(
             bitrate=int(rng.choice(_BITRATES)),
             mode=str(rng.choice(_MODES)),
-            peer_red=bool(rng.random() < 0.1),
+            peer_red=bool(rng.random() < 0.7),
         )
         return NetworkCall.make(trace, self._speech.draw(rng, self._frames), sending)
 

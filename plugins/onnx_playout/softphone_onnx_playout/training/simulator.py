@@ -100,11 +100,11 @@ class Simulator:
             lbrr=bool(call.lbrr[number]),
             dred_reach=int(call.reach[number]),
             dred_end=int(call.silent[number]),
+            copies=tuple(_SAMPLES * int(back) for back in call.copied(number)),
         )
-        for back in range(int(call.copies[number]), 0, -1):
+        for back in call.copied(number):
             stamp = frame.timestamp - back * _SAMPLES
-            if stamp >= 0:
-                self._hold(BufferedFrame(stamp, number - back, _SAMPLES, _PAYLOAD, at, back))
+            self._hold(BufferedFrame(stamp, number - back, _SAMPLES, _PAYLOAD, at, back))
         delay = self._transit.update(frame.timestamp, _SAMPLES, at)
         self._last_arrival, self._reach = at, frame.dred_reach
         self._policy.on_arrival(
@@ -117,6 +117,7 @@ class Simulator:
                 late=self._position is not None and frame.timestamp < self._position,
                 lbrr=frame.lbrr,
                 dred_reach=frame.dred_reach / OPUS_CLOCK_RATE,
+                copy_distance=max(frame.copies, default=0) / OPUS_CLOCK_RATE,
             )
         )
         for repair in self._repairs.update(frame, delay):
