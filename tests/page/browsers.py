@@ -38,10 +38,15 @@ _EXPECTED = (
     "Cross-Origin-Opener-Policy header has been ignored",
 )
 
-# What the tests need to see of the page from inside: its peer connections, and what they play.
+# What the tests need to see of the page from inside: its people, peer connections, and what they play.
 _PEEPHOLE = """
 window.peephole = {
   connections: [],
+  others() {
+    const cards = [...document.querySelectorAll("#people .person")].slice(1);
+    return cards.map((card) =>
+      [".person-name", ".person-quality-text"].map((part) => card.querySelector(part).textContent));
+  },
   live: () => peephole.connections.filter((each) => each.connectionState === "connected"),
   audible() {
     const tracks = peephole.live().flatMap((each) => each.getReceivers()).map(({ track }) => track);
@@ -150,16 +155,21 @@ class Visitor:
 
     async def sees(self, *names: str, state: str = "") -> None:
         """Wait until these others are in the list, each in a state that matches the pattern `state`."""
-        await self.page.wait_for_function(
-            """([names, state]) => {
-              const cards = [...document.querySelectorAll("#people .person")].slice(1);
-              const shown = cards.map((card) => card.querySelector(".person-name").textContent).sort();
-              const texts = cards.map((card) => card.querySelector(".person-quality-text").textContent);
-              return JSON.stringify(shown) === JSON.stringify(names)
-                && texts.every((text) => text.match(state));
-            }""",
-            arg=[sorted(names), state],
-        )
+        from playwright.async_api import TimeoutError as LateError
+
+        try:
+            await self.page.wait_for_function(
+                """([names, state]) => {
+                  const others = peephole.others();
+                  const shown = others.map(([name]) => name).sort();
+                  return JSON.stringify(shown) === JSON.stringify(names)
+                    && others.every(([, text]) => text.match(state));
+                }""",
+                arg=[sorted(names), state],
+            )
+        except LateError as error:
+            shown = await self.page.evaluate("peephole.others()")
+            raise AssertionError(f"the page doesn't show {names} ({state or 'any'}) but {shown}") from error
 
     async def connected(self, count: int = 1) -> None:
         """Wait until audio can flow with `count` others."""

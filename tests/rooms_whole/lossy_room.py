@@ -25,7 +25,7 @@ from tests.support.janus_server import JanusProcess
 from tests.support.namespaces import Namespace
 from tests.support.stream import speech
 
-__all__ = ["ROOM", "Lateness", "LossyRoom", "OnPage", "OnPhone", "until"]
+__all__ = ["ROOM", "Lateness", "LossyRoom", "OnPage", "OnPhone", "connected", "until"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,8 @@ SECRET = b"whole rooms whole rooms whole rooms"
 ENGINE_SECRET = "sixteen characters and more"
 WORDS = 2.0
 """Seconds of speech that everybody has, words of his own, and says again and again."""
+AUDIBLE = 0.01
+"""RMS of speech, at least; full scale is 1."""
 PERIODS = (5.0, 6.1, 7.3)
 """Seconds from one time to the next, by person: whoever talks over another does so only now and then."""
 
@@ -69,6 +71,12 @@ class OnPhone:
         await asyncio.sleep(seconds)
         return self.phone.heard()[begin:]
 
+    def paths(self) -> str:
+        """Everybody else, and how the connection with each of them stands."""
+        statistics = self.phone.conference.statistics()
+        paths = ", ".join(f"{one.person.name} ({one.state})" for one in statistics.participants) or "nobody"
+        return f"{paths}, without signalling" if statistics.signaling_lost else paths
+
 
 class OnPage:
     """Somebody with a browser."""
@@ -87,6 +95,11 @@ class OnPage:
         """What so many others say from now on, one after the other."""
         heard = await self.on_page(lambda visitor: visitor.listen_to(others, seconds))
         return np.concatenate(heard)
+
+    async def voices(self, seconds: float, others: int = 2) -> int:
+        """How many of so many others send anything but silence, once what was buffered is played."""
+        heard = await self.on_page(lambda visitor: visitor.listen_to(others, seconds))
+        return sum(loudest(pcm[SAMPLE_RATE:]) > AUDIBLE for pcm in heard)
 
 
 class LossyRoom:
@@ -221,9 +234,31 @@ async def _browsing(said: Path, flags: tuple[str, ...]) -> Any:
         assert not visitor.complaints, visitor.complaints
 
 
-async def until(condition: Callable[[], object], patience: float = 20.0, what: str = "") -> None:
-    """Wait for something that will happen soon; fail the test when it doesn't."""
+def loudest(pcm: Pcm) -> float:
+    """The RMS of the loudest quarter of a second."""
+    quarter = SAMPLE_RATE // 4
+    quarters = pcm[: pcm.size // quarter * quarter].reshape(-1, quarter)
+    return float(np.sqrt(np.mean(np.square(quarters), axis=1)).max())
+
+
+async def until(
+    condition: Callable[[], object],
+    patience: float = 20.0,
+    what: str = "",
+    *,
+    instead: Callable[[], str] = lambda: "",
+) -> None:
+    """Wait for something that will happen soon; when it doesn't, fail and say what is there `instead`."""
     deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"did not happen in time: {what}"
+        assert time.monotonic() < deadline, f"did not happen in time: {what} {instead()}".rstrip()
         await asyncio.sleep(0.05)
+
+
+async def connected(*phones: OnPhone, others: int) -> None:
+    """Wait until audio flows between each of the phones and so many others."""
+    await until(
+        lambda: all(phone.phone.connected(others) for phone in phones),
+        what=f"each connected to {others};",
+        instead=lambda: "; ".join(f"{phone.name} to {phone.paths()}" for phone in phones),
+    )

@@ -23,7 +23,7 @@ from softphone.conference.events import (
 from softphone.rooms.values import Leaving, RoomRole
 from tests.conference.rooms import Pcm, heard_share
 from tests.page.browsers import CONNECTED, Visitor
-from tests.rooms_whole.lossy_room import Lateness, LossyRoom, OnPage, OnPhone, until
+from tests.rooms_whole.lossy_room import Lateness, LossyRoom, OnPage, OnPhone, connected, until
 from tests.support.browser import browser_obstacle
 from tests.support.janus_server import missing_for_janus
 from tests.support.namespaces import obstacle
@@ -67,7 +67,7 @@ async def meet(room: LossyRoom, janus_servers: int) -> None:
     await room.serve()
     alice = await room.phone("Alice", 0, RoomRole.MODERATOR)
     bob = await room.phone("Bob", 1)
-    await until(lambda: alice.phone.connected(1) and bob.phone.connected(1), what="two phones")
+    await connected(alice, bob, others=1)
     carol = await room.page("Carol", 2)  # comes late
     await all_connected(alice, bob, carol)
     await all_hear_all(alice, bob, carol)
@@ -82,7 +82,7 @@ async def meet(room: LossyRoom, janus_servers: int) -> None:
 
 
 async def all_connected(alice: OnPhone, bob: OnPhone, carol: OnPage) -> None:
-    await until(lambda: alice.phone.connected(2) and bob.phone.connected(2), what="phones connected")
+    await connected(alice, bob, others=2)
     await carol.on_page(lambda page: page.sees("Alice", "Bob", state=CONNECTED))
 
 
@@ -141,8 +141,10 @@ async def the_moderator_mutes(alice: OnPhone, bob: OnPhone, carol: OnPage) -> No
     await alice.do(lambda conference: conference.room.mute(bob.phone.id))
     await until(lambda: bob.phone.told(MutedByModerator), what="word of the moderator")
     await carol.on_page(lambda page: sees_microphone_of_bob(page, "visible"))
-    heard = await hears(alice, carol)
+    heard, voices = await asyncio.gather(hears(alice, carol), carol.voices(8.0))
     assert absent(bob, heard)
+    # Listeners silence him too. What comes to the page is looked at before that: he must send nothing.
+    assert voices == 1, "Bob speaks on, whose microphone is off"
     await bob.do(unmute)
     await carol.on_page(lambda page: sees_microphone_of_bob(page, "hidden"))
 
