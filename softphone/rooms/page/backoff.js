@@ -16,3 +16,16 @@ export class Backoff {
     this.#attempt = 0;
   }
 }
+
+/** Resolves after so many milliseconds, or as soon as the machine is back on a network. */
+export function pause(milliseconds) {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      removeEventListener("online", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    addEventListener("online", wake);
+  });
+}

@@ -1,10 +1,10 @@
 // A session on a Janus server over its WebSocket (sub-protocol janus-protocol).
 
+import { pause } from "./backoff.js";
+
 const PATIENCE_MS = 10_000;
 const KEEP_ALIVE_MS = 25_000;
 const CLAIM_AFTER_MS = [0, 500, 1_000, 2_000];
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A refusal of Janus, or no answer. */
 export class JanusError extends Error {}
@@ -57,6 +57,7 @@ export class JanusSession {
   #waiting = new Map();
   #handles = new Map();
   #keepAlive = null;
+  #claiming = null;
   #ended = false;
 
   constructor(url, token) {
@@ -104,6 +105,16 @@ export class JanusSession {
     });
   }
 
+  /** Go on over a new connection, whether or not the old one seems to live; throws a JanusError. */
+  async renew() {
+    const former = this.#socket;
+    this.#socket = null;
+    if (this.#claiming) former?.close(); // an attempt that was made before
+    await this.#claim();
+    former?.close(); // not earlier: Janus may end a session when its connection is closed
+    if (this.#ended) throw new JanusError("the session has ended");
+  }
+
   close() {
     this.tell({ janus: "destroy" });
     this.#end();
@@ -130,7 +141,12 @@ export class JanusSession {
   }
 
   // Janus may keep the session, and with it the media, for a while without a connection.
-  async #claim() {
+  #claim() {
+    this.#claiming ??= this.#tryToClaim().finally(() => (this.#claiming = null));
+    return this.#claiming;
+  }
+
+  async #tryToClaim() {
     for (const [transaction] of this.#waiting)
       this.#settle(transaction, "reject", new JanusError("the connection was lost"));
     this.#socket = null;

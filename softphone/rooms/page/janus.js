@@ -1,6 +1,7 @@
 // The engine `janus`: one connection that sends, and one for each voice, all with a Janus server.
 // It has the interface of MeshEngine in peers.js.
 
+import { pause } from "./backoff.js";
 import { JanusSession } from "./janus-session.js";
 import { PathWatch } from "./path-watch.js";
 import { packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
@@ -10,7 +11,6 @@ const LEVEL = /^a=extmap:(\d+)(?:\/\w+)? urn:ietf:params:rtp-hdrext:ssrc-audio-l
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const INSPECT_MS = 500;
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const participantOf = (feed) => feed.split(".")[0];
 
 /** A voice: somebody's feed, and our connection for it. */
@@ -44,6 +44,7 @@ export class JanusEngine extends EventTarget {
   #privateId = null;
   #voices = new Map();
   #watch = new PathWatch();
+  #mending = 0;
   #timer;
   #closed = false;
   #lose = () => {};
@@ -55,6 +56,7 @@ export class JanusEngine extends EventTarget {
     this.#track = track;
     this.#encryption = encryption;
     this.#timer = setInterval(() => this.#inspect(), INSPECT_MS);
+    addEventListener("online", this.#onNetwork);
     this.#live();
   }
 
@@ -100,6 +102,7 @@ export class JanusEngine extends EventTarget {
   close() {
     this.#closed = true;
     clearInterval(this.#timer);
+    removeEventListener("online", this.#onNetwork);
     this.#leave();
   }
 
@@ -282,16 +285,28 @@ export class JanusEngine extends EventTarget {
       if (connection) count += packetsReceived(await connection.getStats());
     }
     if (this.#watch.update(count, performance.now()) !== "dead") return;
+    if (this.#voices.size > 0) await this.#mend();
+    else this.#watch.reset(); // everybody has left
+  }
+
+  // The machine is on another network: what was in use is gone, whatever it says.
+  #onNetwork = () => this.#mend(() => this.#session?.renew());
+
+  /** Exchange the paths, after `before`; come in anew when that fails and nothing else was begun since. */
+  async #mend(before = () => {}) {
+    const mending = ++this.#mending;
+    const lose = this.#lose;
     this.#watch.reset();
     try {
+      await before();
       await this.#repair();
     } catch {
-      this.#lose();
+      if (mending === this.#mending) lose();
     }
   }
 
   async #repair() {
-    if (!this.#uplink || this.#voices.size === 0) return;
+    if (!this.#uplink) return;
     this.#uplink.setConfiguration(rtcConfiguration(this.#room));
     this.#uplink.restartIce();
     await this.#uplink.setLocalDescription();
