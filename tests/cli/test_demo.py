@@ -17,7 +17,7 @@ def test_demo_call_over_a_lossy_network(tmp_path: Path, capsys: pytest.CaptureFi
     packets, frames = values["packets"], values["frames"]
     assert packets["sent"] == 300
     assert 0.1 < packets["lost"] / packets["sent"] < 0.35
-    repaired = frames["lbrr"] + frames["dred"]
+    repaired = frames["red"] + frames["lbrr"] + frames["dred"]
     assert repaired > 0.5 * (repaired + frames["plc"] + frames["cng"])
     # Mouth to ear as measured between the two processes.
     assert 180.0 < values["delay_ms"]["mean"] < 330.0

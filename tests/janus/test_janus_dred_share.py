@@ -51,7 +51,8 @@ async def talk(rooms: Rooms) -> list[Phone]:
         said = rooms.folder / f"{name}.wav"
         pcm = np.roll(speech(), seed * speech().size // 2)
         soundfile.write(said, pcm, SAMPLE_RATE, subtype="PCM_16")
-        phone = await rooms.join(name, source=f"file:{said},loop", addresses=None, on_peer=loses(seed))
+        settings = {"addresses": None, "redundancy": "both", "on_peer": loses(seed)}
+        phone = await rooms.join(name, source=f"file:{said},loop", **settings)
         phones.append(phone)
     return phones
 
@@ -67,7 +68,11 @@ def sources(phones: list[Phone]) -> Counter[Source]:
 async def test_dred_repairs_the_same_share_as_from_phone_to_phone(
     two_rooms: tuple[Rooms, Rooms], two_servers: tuple[JanusProcess, JanusProcess]
 ) -> None:
-    """Both rooms at the same time, so that a busy machine is busy for both."""
+    """Both rooms at the same time, so that a busy machine is busy for both.
+
+    And both with LBRR and DRED: from phone to phone copies would take the place of most of the DRED,
+    and Janus's VideoRoom carries none.
+    """
     mesh, janus = two_rooms
     await mesh.serve()
     options = {"urls": two_servers[1].url, "secret": SECRET}

@@ -34,7 +34,7 @@ def test_training_makes_a_model(tmp_path: Path) -> None:
     from softphone_onnx_playout.training.train import train
 
     generator = NetworkGenerator(SpeechLibrary([sample_speech()]), seconds=5.0)
-    settings = {"seed": 5, "rounds": 2, "calls": 3, "epochs": 3, "jobs": 1}
+    settings = {"seeds": (5, 6), "rounds": 2, "calls": 3, "epochs": 3, "jobs": 1}
     student, description = train(generator, **settings)
     again, _ = train(generator, **settings)
     path = tmp_path / "model.onnx"
@@ -45,4 +45,5 @@ def test_training_makes_a_model(tmp_path: Path) -> None:
     for row in features:
         np.testing.assert_allclose(model.predict(row), student.predict(row), rtol=1e-3, atol=1e-2)
     assert OnnxPolicy(PolicyConfig(), model=path).failure is None
-    assert model.training["seed"] == 5
+    assert model.training["seeds"] == [5, 6]
+    assert len(model.training["curves"]) == 5

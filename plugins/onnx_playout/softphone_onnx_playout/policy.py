@@ -46,6 +46,8 @@ class OnnxPolicy(PlayoutPolicy):
     INERTIA = 4.0
     """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
     the best one."""
+    RETURN_INERTIA = 1.5
+    """The same for a target with less delay."""
     ACQUAINTANCE = 50
     """Packets that must have come, unless some come too late, before the first target is replaced."""
     RELUCTANCE = 2.0
@@ -141,7 +143,8 @@ class OnnxPolicy(PlayoutPolicy):
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
         best = int(np.argmin(costs))
         known = self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
-        if known and costs[self._chosen] - costs[best] > self.INERTIA:
+        inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
+        if known and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
 

@@ -2,15 +2,17 @@
 
 Rounds: a student drives through simulated calls (in the first round: chance), the teacher
 marks each step with what each target would have cost, and a new student learns from all
-that was marked so far. Everything follows from ``--seed``.
+that was marked so far. Everything follows from ``--seeds``.
 
-Needs ``pip install 'softphone[training]'`` (PyTorch and onnx). About ten minutes on two cores.
+Needs ``pip install 'softphone[training]'`` (PyTorch and onnx). About half an hour on two cores.
 """
 
 import argparse
 import hashlib
+import random
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -38,41 +40,36 @@ def _lesson(generator: NetworkGenerator, student: Student | None, seed: int) -> 
 
 
 def train(
-    generator: NetworkGenerator, *, seed: int, rounds: int, calls: int, epochs: int, jobs: int
+    generator: NetworkGenerator, *, seeds: Sequence[int], rounds: int, calls: int, epochs: int, jobs: int
 ) -> tuple[Student, dict[str, Any]]:
     """Teach a student; returns it and a description of the training (for the model's metadata).
 
-    ``calls``: new calls per round. The description has the curve of errors of each round.
+    ``seeds``: one course for each, with calls of its own; of several courses the last student
+    learns everything together, since each course ends with a liking of its own. ``calls``: new
+    calls per round. The description has the curve of errors of each fit.
     """
-    student: Student | None = None
     lessons: list[Lesson] = []
-    curves = []
-    began = time.monotonic()
+    curves: list[list[tuple[float, float]]] = []
     with ProcessPoolExecutor(jobs) as pool:
-        for number in range(rounds):
-            first = (seed * 1000 + number) * 100_000
-            work = partial(_lesson, generator, student)
-            lessons += pool.map(work, range(first, first + calls), chunksize=4)
-            features, labels = _joined(lessons)
-            last = number == rounds - 1
-            student, curve = fit(features, labels, seed=seed, epochs=2 * epochs if last else epochs)
-            curves.append(curve)
-            print(
-                f"round {number + 1}: {len(lessons)} calls, {len(features)} steps, error "
-                f"{curve[-1][0]:.2f}, unseen {curve[-1][1]:.2f}, {time.monotonic() - began:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+        for seed in seeds:
+            course = _Course(generator, seed, calls, pool)
+            curves += course.run(rounds, epochs)
+            lessons += course.lessons
+    student = course.student
+    if len(seeds) > 1:
+        random.Random(1).shuffle(lessons)
+        student, curve = fit(*_joined(lessons), seed=max(seeds) + 1, epochs=2 * epochs)
+        curves.append(curve)
     assert student is not None
     data = hashlib.sha256()
     for lesson in lessons:
         data.update(np.ascontiguousarray(lesson.labels).tobytes())
     description = {
-        "seed": seed,
+        "seeds": list(seeds),
         "rounds": rounds,
         "calls": calls,
         "epochs": epochs,
-        "steps": len(features),
+        "steps": sum(len(lesson.features) for lesson in lessons),
         "commitment": COMMITMENT,
         "features": FEATURES,
         "targets_ms": [round(1000 * float(target)) for target in TARGETS],
@@ -83,6 +80,38 @@ def train(
         "curves": [[[round(each, 3) for each in epoch] for epoch in curve] for curve in curves],
     }
     return student, description
+
+
+class _Course:
+    """Rounds in which a student meets calls and learns from all that it has met."""
+
+    def __init__(self, generator: NetworkGenerator, seed: int, calls: int, pool: ProcessPoolExecutor) -> None:
+        self.student: Student | None = None
+        self.lessons: list[Lesson] = []
+        self._generator, self._seed, self._calls, self._pool = generator, seed, calls, pool
+        self._began = time.monotonic()
+
+    def run(self, rounds: int, epochs: int) -> list[list[tuple[float, float]]]:
+        """Drive, have it marked, learn; again and again. Returns the errors by epoch of each round."""
+        curves = []
+        for number in range(rounds):
+            first = (self._seed * 1000 + number) * 100_000
+            work = partial(_lesson, self._generator, self.student)
+            self.lessons += self._pool.map(work, range(first, first + self._calls), chunksize=4)
+            features, labels = _joined(self.lessons)
+            last = number == rounds - 1
+            self.student, curve = fit(
+                features, labels, seed=self._seed, epochs=2 * epochs if last else epochs
+            )
+            curves.append(curve)
+            print(
+                f"seed {self._seed}, round {number + 1}: {len(self.lessons)} calls, {len(features)} "
+                f"steps, error {curve[-1][0]:.2f}, unseen {curve[-1][1]:.2f}, "
+                f"{time.monotonic() - self._began:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+        return curves
 
 
 def _joined(lessons: list[Lesson]) -> tuple[Any, Any]:
@@ -101,10 +130,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--traces", type=Path, help="folder of trace CSV files to train on too")
     parser.add_argument("--speech", type=Path, help="folder of clips (default: the shipped sample)")
     parser.add_argument("--output", type=Path, default=shipped_model(), help="where the model goes")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[4, 5, 6], help="a course of its own for each (default 4 5 6)"
+    )
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--calls", type=int, default=200, help="calls of 25 s per round")
-    parser.add_argument("--epochs", type=int, default=12, help="per round; the last takes twice as many")
+    parser.add_argument("--calls", type=int, default=190, help="calls of 25 s per round")
+    parser.add_argument("--epochs", type=int, default=6, help="per round; the last takes twice as many")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args(arguments)
     clips = sorted(args.speech.glob("*.flac")) + sorted(args.speech.glob("*.wav")) if args.speech else []
@@ -113,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         read_traces(args.traces) if args.traces else None,
     )
     student, description = train(
-        generator, seed=args.seed, rounds=args.rounds, calls=args.calls, epochs=args.epochs, jobs=args.jobs
+        generator, seeds=args.seeds, rounds=args.rounds, calls=args.calls, epochs=args.epochs, jobs=args.jobs
     )
     export(student, args.output, description)
     print(f"{args.output}: {student.size} weights")
