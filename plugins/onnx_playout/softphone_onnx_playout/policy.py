@@ -50,7 +50,7 @@ class OnnxPolicy(PlayoutPolicy):
     """The same for a target with less delay."""
     ACQUAINTANCE = 50
     """Packets that must have come, unless some come too late, before the first target is replaced."""
-    RELUCTANCE = 2.0
+    RELUCTANCE = 1.5
     """R·s that waiting must save over going on: whoever marked it knew what would come, and a
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
