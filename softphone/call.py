@@ -2,8 +2,8 @@
 
 A call ends when either side hangs up, when the connection fails or closes, when sound
 can't be started here, and when nothing has been heard for a while from a peer whose
-signalling connection is lost too. That connection alone may break: as long as anything
-arrives the two people can go on talking.
+signalling connection is lost too. That connection alone may break, and be replaced by another
+one: as long as anything arrives the two people can go on talking.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from softphone.call_events import (
     Reconnected,
     Reconnecting,
     SignalingLost,
+    SignalingRestored,
     Unverified,
     Verified,
 )
@@ -235,6 +236,7 @@ class Call:
     async def _live(self) -> CallEnd:
         self.peer.on_state = self._on_connection_state
         self.peer.receiver.on_digit = self._on_digit
+        self._session.on_connection = self._on_signaling
         self._spawn(self._watch_session())
         try:
             await self._unless_over(self.peer.wait_connected(self.config.connect_timeout))
@@ -273,8 +275,7 @@ class Call:
         if end.reason is not EndReason.REMOTE_GONE or self._state is not CallState.TALKING:
             self._decide(end)
         elif not self.peer.state.over:
-            self._signaling_lost = True
-            self._emit(SignalingLost(end.detail))
+            self._on_signaling(end.detail)
         # Else the connection is gone as well, and `_on_connection_state` ends the call.
 
     async def _watch_media(self) -> None:
@@ -309,6 +310,21 @@ class Call:
         elif state.over:
             end = CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, "the connection to the other side is gone")
             self._loop.call_later(0.0 if self._signaling_lost else _FAREWELL_GRACE, self._decide, end)
+
+    def _on_signaling(self, loss: str | None) -> None:
+        """The signalling is lost, for now or for good; or it is back."""
+        if self._state not in (CallState.CONNECTING, CallState.TALKING):
+            return
+        if loss is None:
+            if self._signaling_lost:
+                self._signaling_lost = False
+                self._emit(SignalingRestored())
+            self._repair.signaling_returned()
+        elif self._state is CallState.CONNECTING:
+            self._decide(CallEnd(EndReason.REMOTE_GONE, Side.REMOTE, loss))
+        elif not self._signaling_lost:
+            self._signaling_lost = True
+            self._emit(SignalingLost(loss))
 
     def _on_digit(self, digit: ReceivedDigit) -> None:
         self._emit(DigitReceived(digit.digit))

@@ -26,6 +26,7 @@ __all__ = [
     "Reconnected",
     "Reconnecting",
     "SignalingLost",
+    "SignalingRestored",
     "Unverified",
     "Verified",
 ]
@@ -78,6 +79,11 @@ class SignalingLost:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalingRestored:
+    """Another signalling connection has taken the place of the one that was lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnecting:
     """The path to the peer is dead; another one is looked for, and the call goes on meanwhile."""
 
@@ -103,5 +109,13 @@ class CallOver:
 
 
 CallEvent: TypeAlias = (
-    Connected | Verified | Unverified | SignalingLost | Reconnecting | Reconnected | DigitReceived | CallOver
+    Connected
+    | Verified
+    | Unverified
+    | SignalingLost
+    | SignalingRestored
+    | Reconnecting
+    | Reconnected
+    | DigitReceived
+    | CallOver
 )

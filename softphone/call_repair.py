@@ -9,7 +9,7 @@ from typing import Any, Final
 from softphone.call_signaling import CallSignaling
 from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.signaling import CallEndedError, CallStateError, Reanswer, Reoffer, Restart, Role
-from softphone.webrtc import Peer
+from softphone.webrtc import ConnectionState, Peer
 
 __all__ = ["CallRepair"]
 
@@ -30,10 +30,12 @@ class CallRepair:
         self._signaling = session
         self._peer = peer
         self._session = 0
+        self._wanted: int | None = None
+        """Session that the last request was about."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._last = {False: float("-inf"), True: float("-inf")}
-        """When the peer last caused a restart, and a new session."""
+        """When a restart was last begun, and a new session."""
         session.on_path = self._on_path
         if session.remote.capabilities.get("ice_restart") is True:
             peer.on_restart_needed = lambda: self._need(self._session)
@@ -47,8 +49,16 @@ class CallRepair:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def signaling_returned(self) -> None:
+        """What was said about the path while the signalling was lost has to be said again."""
+        if self._peer.state is ConnectionState.RECONNECTING and self._wanted is not None:
+            self._need(max(self._wanted, self._session))
+
     def _need(self, session: int) -> None:
+        self._wanted = session
         if self._signaling.role is Role.CALLER:
+            # A peer that has noticed too need not ask: a second offer would spoil the first one's answer.
+            self._last[session > self._session] = time.monotonic()
             self._spawn(self._offer(session))
         else:
             self._spawn(self._signaling.tell_path(Restart(session=session)))

@@ -17,6 +17,9 @@ class CallSignaling(Protocol):
 
     on_path: Callable[[Restart | Reoffer | Reanswer], None] | None
     """Called with what the peer says about another path for the media."""
+    on_connection: Callable[[str | None], None] | None
+    """Called with the reason when the connection is lost and another one is looked for, and with None once
+    that stands."""
 
     @property
     def role(self) -> Role:

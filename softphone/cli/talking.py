@@ -15,6 +15,7 @@ from softphone.call_events import (
     Reconnected,
     Reconnecting,
     SignalingLost,
+    SignalingRestored,
     Unverified,
     Verified,
 )
@@ -106,6 +107,8 @@ async def _show_events(call: Call, terminal: Terminal) -> None:
                 )
             case SignalingLost():
                 terminal.say("The signalling connection is lost; the call goes on.", style="yellow")
+            case SignalingRestored():
+                terminal.say("The signalling connection works again.")
             case Reconnecting():
                 terminal.say("The connection is interrupted; reconnecting ...", style="yellow")
             case Reconnected():

@@ -61,6 +61,7 @@ class MessageChannel:
         self._abort = abort
         self._bucket = TokenBucket(rate, burst)
         self._clock = clock
+        self._left = asyncio.Event()
 
     async def receive(self) -> Message:
         """The next message.
@@ -115,6 +116,12 @@ class MessageChannel:
                 await self._socket.close(code=code)
         except (TimeoutError, OSError, aiohttp.ClientError):
             self._drop()
+        finally:
+            self._left.set()
+
+    async def left(self) -> None:
+        """Wait until `close` is done."""
+        await self._left.wait()
 
     async def _pong(self, payload: bytes) -> None:
         try:

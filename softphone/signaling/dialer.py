@@ -1,10 +1,11 @@
 """The end that calls."""
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
 
@@ -29,6 +30,7 @@ from softphone.signaling.messages import (
     Welcome,
     encode,
 )
+from softphone.signaling.resumption import RESUME_TIMEOUT, ResumableChannel
 from softphone.signaling.session import CallSession, RemoteParty
 from softphone.signaling.states import CallEnd, Event, Role, State
 from softphone.signaling.statistics import SignalingStatistics
@@ -37,6 +39,9 @@ from softphone.signaling.text import MAX_NAME, clean_text
 from softphone.signaling.wire import Capabilities
 
 __all__ = ["Accepted", "CallEvent", "Ended", "OutgoingCall", "Ringing", "dial"]
+
+_REDIAL_TIMEOUT: Final = 5.0
+"""Seconds for each attempt to go on with a call; more are to follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ async def dial(
     connect_timeout: float = 10.0,
     answer_timeout: float = 60.0,
     heartbeat: float = 5.0,
+    resume_timeout: float = RESUME_TIMEOUT,
     tls: ssl.SSLContext | None = None,
     statistics: SignalingStatistics | None = None,
 ) -> OutgoingCall:
@@ -144,7 +150,8 @@ async def dial(
     Returns with the call in state "inviting"; what follows comes as events. Give up
     before that by cancelling, afterwards with `OutgoingCall.hang_up`. `name` is what
     the callee sees; times are in seconds: `connect_timeout` until the listener has
-    greeted back, `answer_timeout` until somebody picks up, `heartbeat` between pings.
+    greeted back, `answer_timeout` until somebody picks up, `heartbeat` between pings, and
+    `resume_timeout` in which a lost connection of an answered call must have been replaced.
     `tls` is used for wss:// in place of the system's certificate authorities.
 
     Raises `PeerUnreachableError` when nobody, or something else than a softphone,
@@ -154,40 +161,70 @@ async def dial(
     """
     counters = SignalingStatistics() if statistics is None else statistics
     hello = Hello(
-        versions=VERSIONS, name=clean_text(name, MAX_NAME), capabilities=capabilities, token=target.secret
+        versions=VERSIONS,
+        name=clean_text(name, MAX_NAME),
+        capabilities=capabilities,
+        token=target.secret,
+        resumable=True,
     )
     invite = Invite(sdp=offer_sdp)
     # Mistakes of ours show before the network is touched.
     encode(hello), encode(invite)
     http = aiohttp.ClientSession(trace_configs=[_no_redirects()])
-    try:
-        async with asyncio.timeout(connect_timeout):
-            socket = await http.ws_connect(
-                target.url,
-                autoping=False,
-                heartbeat=heartbeat,
-                max_msg_size=SOCKET_LIMIT,
-                ssl=True if tls is None else tls,
-            )
-            channel = MessageChannel(socket, DIRECT_CALL)
+
+    async def connect(hello: Hello) -> tuple[MessageChannel, RemoteParty]:
+        socket = await http.ws_connect(
+            target.url,
+            autoping=False,
+            heartbeat=heartbeat,
+            max_msg_size=SOCKET_LIMIT,
+            ssl=True if tls is None else tls,
+        )
+        channel = MessageChannel(socket, DIRECT_CALL)
+        try:
             await _greet(channel, hello)
-            party = RemoteParty(_peer_host(socket, target))
-            call = OutgoingCall(
-                lambda observer: CallSession(Role.CALLER, channel, party, counters, observer=observer)
-            )
-            await call._session.send(Event.INVITE, invite)
-    except BaseException as error:
-        await http.close()
-        if isinstance(error, RemoteProtocolError):
-            counters.count_error(error)
-        explained = _explain(error, target, connect_timeout)
-        if explained is None:
+        except BaseException:
+            await channel.close()
             raise
-        raise explained from error
+        return channel, RemoteParty(_peer_host(socket, target))
+
+    async def redial(token: bytes) -> MessageChannel:
+        patience = min(connect_timeout, _REDIAL_TIMEOUT)
+        with _explained(target, patience, counters):
+            async with asyncio.timeout(patience):
+                channel, _ = await connect(Hello(versions=VERSIONS, resume=token))
+                return channel
+
+    try:
+        with _explained(target, connect_timeout, counters):
+            async with asyncio.timeout(connect_timeout):
+                channel, party = await connect(hello)
+                resumable = ResumableChannel(channel, timeout=resume_timeout, redial=redial)
+                call = OutgoingCall(
+                    lambda observer: CallSession(Role.CALLER, resumable, party, counters, observer=observer)
+                )
+                await call._session.send(Event.INVITE, invite)
+    except BaseException:
+        await http.close()
+        raise
     counters.invitations += 1
     call._session.arm(answer_timeout)
     call._start(http)
     return call
+
+
+@contextlib.contextmanager
+def _explained(target: CallTarget, seconds: float, counters: SignalingStatistics) -> Iterator[None]:
+    """Count what the far end did wrong, and say in words for people what failed on the way to it."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, RemoteProtocolError):
+            counters.count_error(error)
+        explained = _explain(error, target, seconds)
+        if explained is None:
+            raise
+        raise explained from error
 
 
 async def _greet(channel: MessageChannel, hello: Hello) -> None:

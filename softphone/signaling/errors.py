@@ -14,6 +14,7 @@ __all__ = [
     "RateExceededError",
     "UnauthorizedError",
     "UnexpectedMessageError",
+    "UnknownCallError",
     "VerificationError",
     "VersionMismatchError",
     "error_code",
@@ -48,6 +49,12 @@ class UnauthorizedError(RemoteProtocolError):
     """The caller's token is missing or wrong."""
 
     code: ClassVar[str] = "unauthorized"
+
+
+class UnknownCallError(RemoteProtocolError):
+    """Somebody wants to go on with a call that is over, or never was."""
+
+    code: ClassVar[str] = "unknown-call"
 
 
 class VerificationError(RemoteProtocolError):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from softphone.signaling.messages import Answer, RingingNotice
+from softphone.signaling.resumption import new_token
 from softphone.signaling.session import CallSession
 from softphone.signaling.states import CallEnd, Event, State
 from softphone.signaling.text import MAX_NAME, clean_text
@@ -30,10 +31,14 @@ class IncomingCall:
         offer_sdp: str,
         settings: CalleeSettings,
         on_answered: Callable[[CallSession], None],
+        *,
+        resumable: bool = False,
     ) -> None:
+        """`resumable`: the caller can go on with the call over another connection."""
         self._session = session
         self._settings = settings
         self._on_answered = on_answered
+        self._resumable = resumable
         self.offer_sdp = offer_sdp
         """The caller's complete offer; only its outer shape has been checked."""
 
@@ -83,9 +88,11 @@ class IncomingCall:
         the limits of the protocol; the call then still waits.
         """
         name = clean_text(self._settings.name, MAX_NAME)
-        answer = Answer(sdp=answer_sdp, name=name, capabilities=capabilities)
+        token = new_token() if self._resumable else b""
+        answer = Answer(sdp=answer_sdp, name=name, capabilities=capabilities, resume=token)
         # The listener is told first, so that no second call is answered while this answer is on its way.
         await self._session.send(Event.ANSWER, answer, moved=lambda: self._on_answered(self._session))
+        self._session.let_resume(token)
         return self._session
 
     async def decline(self, reason: str = "") -> None:

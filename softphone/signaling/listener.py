@@ -1,6 +1,7 @@
 """The end that is called: a WebSocket server inside the phone."""
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 
@@ -10,17 +11,20 @@ from softphone.errors import ConfigError, RemoteProtocolError
 from softphone.signaling.access import AccessPolicy
 from softphone.signaling.channel import CLOSE_TIMEOUT, SOCKET_LIMIT, MessageChannel
 from softphone.signaling.errors import (
+    CallEndedError,
     ChannelClosedError,
     UnauthorizedError,
     UnexpectedMessageError,
+    UnknownCallError,
     error_code,
 )
 from softphone.signaling.gate import GatedServer, remote_host
 from softphone.signaling.incoming import IncomingCall
 from softphone.signaling.limits import AddressCaps, KeyedBuckets, address_key
 from softphone.signaling.messages import DIRECT_CALL, Bye, Error, Hello, Invite, Welcome, choose_version
+from softphone.signaling.resumption import RESUME_TIMEOUT, ResumableChannel
 from softphone.signaling.session import CallSession, RemoteParty
-from softphone.signaling.states import Role
+from softphone.signaling.states import CallEnd, Role
 from softphone.signaling.statistics import SignalingStatistics
 from softphone.signaling.target import DEFAULT_PORT, PATH, CallTarget, is_loopback
 
@@ -54,6 +58,8 @@ class ListenConfig:
     """From picking up until the answer is ready."""
     heartbeat: float = 5.0
     """Between pings; a silent peer is gone after at most 1.5 of these."""
+    resume_timeout: float = RESUME_TIMEOUT
+    """From the loss of an answered call's connection until the caller must have opened another one."""
     max_calls: int = 1
     """Answered calls at the same time; further callers hear that the phone is busy."""
     max_pending: int = 4
@@ -72,7 +78,7 @@ class ListenConfig:
             raise ConfigError("an open listener asks for no token: give either a token or open")
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"{self.port} is no port; a port is a number from 0 to 65535")
-        for name in ("hello_timeout", "ring_timeout", "setup_timeout", "heartbeat"):
+        for name in ("hello_timeout", "ring_timeout", "setup_timeout", "heartbeat", "resume_timeout"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0 seconds")
         if self.max_calls < 1:
@@ -100,6 +106,7 @@ class Listener:
         self._pending: dict[CallSession, str] = {}
         self._answered: set[CallSession] = set()
         self._arrived: dict[CallSession, IncomingCall] = {}
+        self._running: set[asyncio.Task[CallEnd]] = set()
         self._news = asyncio.Event()
         self._closed = False
         self._web: GatedServer | None = None
@@ -181,7 +188,11 @@ class Listener:
         for session in [*self._pending, *self._answered]:
             session.say_bye("the phone was switched off")
         self._web.evict_strangers()
-        await self._web.shutdown(4 * CLOSE_TIMEOUT)
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=4 * CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
+        await self._web.shutdown(CLOSE_TIMEOUT)
         await self._server.wait_closed()
         self._server = self._web = None
 
@@ -213,9 +224,13 @@ class Listener:
             return socket
         assert self._web is not None
         self._web.admit(transport)
-        hello, invite = greeting
-        party = RemoteParty(remote_host(transport), hello.name, hello.capabilities)
-        await self._take_call(CallSession(Role.CALLEE, channel, party, self.statistics), invite)
+        match greeting:
+            case CallSession():
+                with contextlib.suppress(CallEndedError):
+                    await greeting.resume(channel)
+            case hello, invite:
+                self._take_call(hello, invite, channel, remote_host(transport))
+        await channel.left()
         return socket
 
     def _refusal(self, request: web.BaseRequest) -> web.Response | None:
@@ -236,12 +251,21 @@ class Listener:
         response.force_close()
         return response
 
-    async def _greet(self, channel: MessageChannel) -> tuple[Hello, Invite] | None:
-        """Hello, version, token, invitation; None when the caller thinks better of it."""
+    async def _greet(self, channel: MessageChannel) -> tuple[Hello, Invite] | CallSession | None:
+        """Hello, version, token, invitation; None when the caller thinks better of it.
+
+        Of somebody who comes back, hello, version and token; then the call to go on with.
+        """
         hello = await channel.receive()
         if not isinstance(hello, Hello):
             raise UnexpectedMessageError("the first message must be hello")
         version = choose_version(hello.versions)
+        if hello.resume:
+            session = next((each for each in self._answered if each.resumes(hello.resume)), None)
+            if session is None:
+                raise UnknownCallError("there is no such call any more")
+            await channel.send(Welcome(version=version))
+            return session
         if not self._access.admits(hello.token):
             raise UnauthorizedError("this phone asks for a secret that you did not give")
         await channel.send(Welcome(version=version))
@@ -252,8 +276,11 @@ class Listener:
             raise UnexpectedMessageError("an invitation must follow")
         return hello, invite
 
-    async def _take_call(self, session: CallSession, invite: Invite) -> None:
-        key = address_key(session.remote.address)
+    def _take_call(self, hello: Hello, invite: Invite, channel: MessageChannel, address: str) -> None:
+        party = RemoteParty(address, hello.name, hello.capabilities)
+        resumable = ResumableChannel(channel, timeout=self.config.resume_timeout)
+        session = CallSession(Role.CALLEE, resumable, party, self.statistics)
+        key = address_key(address)
         session.receive_invite()
         self.statistics.invitations += 1
         if self.busy or len(self._answered) >= self.config.max_calls:
@@ -264,12 +291,14 @@ class Listener:
         else:
             self._pending[session] = key
             session.arm(self.config.ring_timeout)
-            self._arrived[session] = IncomingCall(session, invite.sdp, self.config, self._on_answered)
+            self._arrived[session] = IncomingCall(
+                session, invite.sdp, self.config, self._on_answered, resumable=hello.resumable
+            )
             self._news.set()
-        try:
-            await session.run()
-        finally:
-            self._forget(session)
+        # Not in the task that serves the connection: an answered call may go on over another one.
+        task = asyncio.create_task(session.run())
+        self._running.add(task)
+        task.add_done_callback(lambda task: self._forget(session, task))
 
     def _on_answered(self, session: CallSession) -> None:
         """The user took one call: the others hear that the phone is busy."""
@@ -286,7 +315,8 @@ class Listener:
         if key is not None:
             self._pending_caps.release(key)
 
-    def _forget(self, session: CallSession) -> None:
+    def _forget(self, session: CallSession, task: asyncio.Task[CallEnd]) -> None:
+        self._running.discard(task)
         self._arrived.pop(session, None)
         self._no_longer_pending(session)
         self._answered.discard(session)

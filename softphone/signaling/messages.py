@@ -23,6 +23,7 @@ __all__ = [
     "DIRECT_CALL",
     "MAX_MESSAGE_BYTES",
     "NONCE_BYTES",
+    "RESUME_BYTES",
     "VERSIONS",
     "Answer",
     "Busy",
@@ -53,6 +54,8 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024
 NONCE_BYTES: Final = 32
 """Length of the nonces and commitments (SHA-256) of the short authentication string."""
 
+RESUME_BYTES: Final = 32
+"""Length of the token by which a caller is known again."""
 
 MAX_SESSIONS: Final = 1_000
 """Sessions of the media of one call."""
@@ -91,9 +94,13 @@ class Hello(Message):
     capabilities: Capabilities = field(default_factory=_nothing, metadata=carried(wire.capabilities, dict))
     token: str = field(default="", metadata=carried(wire.secret))
     """What the listener asks for before it lets anybody ring."""
+    resumable: bool = field(default=False, metadata=carried(wire.boolean))
+    """The sender can go on with a call over another connection, and takes a token for that."""
+    resume: bytes = field(default=b"", metadata=carried(wire.hexadecimal(RESUME_BYTES), bytes.hex))
+    """The token of the call to go on with; no invitation follows."""
 
     def __repr__(self) -> str:
-        return f"Hello(versions={self.versions}, name={self.name!r})"  # the token stays out of logs
+        return f"Hello(versions={self.versions}, name={self.name!r})"  # the tokens stay out of logs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +140,10 @@ class Answer(Message):
     name: str = field(default="", metadata=carried(wire.sentence(MAX_NAME)))
     """Display name of the callee, who says nothing about itself before."""
     capabilities: Capabilities = field(default_factory=_nothing, metadata=carried(wire.capabilities, dict))
+    resume: bytes = field(
+        default=b"", repr=False, metadata=carried(wire.hexadecimal(RESUME_BYTES), bytes.hex)
+    )
+    """For `Hello.resume`, should the connection be lost; only for a caller that is `resumable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""One call over one channel, from the invitation to its end; the same code for both roles."""
+"""One call, from the invitation to its end; the same code for both roles."""
 
 import asyncio
 import logging
@@ -31,6 +31,7 @@ from softphone.signaling.messages import (
     SasReveal,
     encode,
 )
+from softphone.signaling.resumption import ResumableChannel
 from softphone.signaling.sas import SasExchange
 from softphone.signaling.states import (
     CallEnd,
@@ -65,14 +66,14 @@ class RemoteParty:
 class CallSession:
     """A call. Made by `softphone.signaling.Listener` and `softphone.signaling.dial`, not by users.
 
-    `run` owns the socket: it reads until the call ends, says farewell and closes.
+    `run` owns the connection: it reads until the call ends, says farewell and closes.
     Everything else only moves the state and sends.
     """
 
     def __init__(
         self,
         role: Role,
-        channel: MessageChannel,
+        channel: ResumableChannel,
         remote: RemoteParty,
         statistics: SignalingStatistics,
         *,
@@ -86,7 +87,11 @@ class CallSession:
         self.remote = remote
         self.on_path: Callable[[Restart | Reoffer | Reanswer], None] | None = None
         """Called with what the peer says about another path for the media."""
+        self.on_connection: Callable[[str | None], None] | None = None
+        """Called with the reason when the connection is lost and another one is looked for, and with None
+        once that stands: what was said about paths in between is lost."""
         self._channel = channel
+        channel.on_change = self._on_change
         self._statistics = statistics
         self._observer = observer
         self._machine = CallMachine()
@@ -114,7 +119,7 @@ class CallSession:
     async def closed(self) -> CallEnd:
         """Wait until the call is over and return how it ended.
 
-        The reason is ``remote-gone`` when the signalling connection is lost; media may
+        The reason is ``remote-gone`` when the signalling connection is lost for good; media may
         go on flowing, and whether to go on talking is for the owner to decide.
         """
         return await asyncio.shield(self._end)
@@ -196,6 +201,21 @@ class CallSession:
             raise CallStateError(str(error)) from error
         self._moved(event)
 
+    def let_resume(self, token: bytes) -> None:
+        """From now on the call outlives its connection; `token` is what the caller has for that."""
+        self._channel.token = token
+
+    def resumes(self, token: bytes) -> bool:
+        """True when somebody who has `token` may go on with this call."""
+        return not self._end.done() and self._channel.admits(token)
+
+    async def resume(self, channel: MessageChannel) -> None:
+        """Go on over `channel`. Raises `CallEndedError`, with `channel` closed, when the call is over."""
+        try:
+            await self._channel.attach(channel)
+        except ChannelClosedError as error:
+            raise CallEndedError(self._end.result()) from error
+
     def receive_invite(self) -> None:
         """Move on because the caller's invitation has arrived."""
         self._machine.advance(Event.INVITE, Role.CALLER)
@@ -212,7 +232,8 @@ class CallSession:
         if moved is not None:
             moved()
         try:
-            await self._channel.send_text(text)
+            # A repeated nonce or commitment tells nobody anything new.
+            await self._channel.send_text(text, repeat=isinstance(message, SasCommit | SasReveal))
         except ChannelClosedError as error:
             self._lose(error)
             raise CallEndedError(self._end.result()) from error
@@ -301,18 +322,17 @@ class CallSession:
         self._moved(event)
         match message:
             case Answer():
+                self.let_resume(message.resume)
                 self.remote = RemoteParty(self.remote.address, message.name, message.capabilities)
                 self._observe(message)
             case RingingNotice():
                 self._observe(message)
             case SasCommit():
-                if self._their_commitment.done():
-                    raise UnexpectedMessageError("a second commitment")
-                self._their_commitment.set_result(message.commitment)
+                self._once(self._their_commitment, message.commitment)
             case SasReveal():
-                if not (self._committed and self._their_commitment.done()) or self._their_nonce.done():
-                    raise UnexpectedMessageError("a nonce before both commitments, or a second one")
-                self._their_nonce.set_result(message.nonce)
+                if not (self._committed and self._their_commitment.done()):
+                    raise UnexpectedMessageError("a nonce before both commitments")
+                self._once(self._their_nonce, message.nonce)
             case Restart() | Reoffer() | Reanswer():
                 if self.on_path is not None:
                     self.on_path(message)
@@ -324,6 +344,21 @@ class CallSession:
                 self._set_end(CallEnd(message.reason, Side.REMOTE, message.message))
             case Error():
                 self._set_end(CallEnd(EndReason.ERROR, Side.REMOTE, message.message or message.code))
+
+    def _once(self, future: asyncio.Future[bytes], value: bytes) -> None:
+        if not future.done():
+            future.set_result(value)
+        # A peer that has come back repeats what may have been lost.
+        elif not self._channel.token or future.result() != value:
+            raise UnexpectedMessageError("a second commitment or nonce")
+
+    def _on_change(self, loss: str | None) -> None:
+        if self._end.done():
+            return
+        if loss is None:
+            self._statistics.resumed += 1
+        if self.on_connection is not None:
+            self.on_connection(loss)
 
     def _moved(self, event: Event) -> None:
         if event is Event.ANSWER:

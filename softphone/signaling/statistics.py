@@ -8,6 +8,7 @@ from softphone.signaling.errors import (
     RateExceededError,
     UnauthorizedError,
     UnexpectedMessageError,
+    UnknownCallError,
     VerificationError,
     VersionMismatchError,
 )
@@ -42,6 +43,10 @@ class SignalingStatistics:
     """Connections closed because they sent too fast."""
     verifications_failed: int = 0
     """Short authentication strings whose commitment was broken."""
+    resumptions_refused: int = 0
+    """Tokens that belong to no call that goes on."""
+    resumed: int = 0
+    """Times that a call went on over another connection."""
     invitations: int = 0
     """Calls that reached this phone or left it."""
     pending_refused: int = 0
@@ -77,6 +82,7 @@ _COUNTERS: dict[type[RemoteProtocolError], str] = {
     RateExceededError: "rate_exceeded",
     UnauthorizedError: "unauthorized",
     UnexpectedMessageError: "messages_unexpected",
+    UnknownCallError: "resumptions_refused",
     VerificationError: "verifications_failed",
     VersionMismatchError: "version_mismatches",
 }

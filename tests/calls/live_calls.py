@@ -16,6 +16,7 @@ from softphone.call_events import CallState
 from softphone.phone import Phone, PhoneLine
 from softphone.signaling import ListenConfig
 from tests.support.stream import speech
+from tests.support.tcp_relay import TcpRelay
 
 Pcm = NDArray[np.float32]
 
@@ -39,6 +40,11 @@ def address_of(line: PhoneLine, secret: str = "") -> str:
     """What to call."""
     target = f"{LOOPBACK}:{line.listener.addresses[0][1]}"
     return f"{target}#{secret}" if secret else target
+
+
+def relay_to(line: PhoneLine) -> TcpRelay:
+    """A line to the listener that can break, to be entered."""
+    return TcpRelay(line.listener.addresses[0][1])
 
 
 async def connect(caller: Phone, callee_line: PhoneLine, target: str = "") -> tuple[Call, Call]:

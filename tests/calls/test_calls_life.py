@@ -1,7 +1,6 @@
 """How calls begin and end, on both sides, whoever or whatever ends them."""
 
 import asyncio
-import contextlib
 import io
 import json
 import re
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live_calls import LOOPBACK, PATIENCE, MakePhone, address_of, connect, line_of, until
+from live_calls import LOOPBACK, PATIENCE, MakePhone, address_of, connect, line_of, relay_to, until
 from rich.console import Console
 
 from softphone.audio.registry import AudioBackend, audio_backends
@@ -244,53 +243,12 @@ def cut(peer: object) -> None:
     peer.outgoing_hook = lambda datagram, transmit: None  # type: ignore[attr-defined]
 
 
-class Relay:
-    """A TCP relay in front of a listener, which can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._server: asyncio.Server | None = None
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def start(self) -> str:
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
-        return f"{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}"
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-    def close(self) -> None:
-        self.cut()
-        assert self._server is not None
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self._port)
-        self._writers += [writer, far_writer]
-        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-        writer.close()
-
-
-async def start_relay(line: PhoneLine, stack: contextlib.AsyncExitStack) -> tuple[Relay, str]:
-    relay = Relay(line.listener.addresses[0][1])
-    target = await relay.start()
-    stack.callback(relay.close)
-    return relay, target
-
-
 async def test_a_call_outlives_its_signalling_while_the_other_side_is_heard(make_phone: MakePhone) -> None:
     alice, bob = make_phone("Alice", media_timeout=1.5), make_phone("Bob", media_timeout=1.5)
-    async with contextlib.AsyncExitStack() as stack:
-        line = await stack.enter_async_context(line_of(bob))
-        relay, target = await start_relay(line, stack)
-        calls = await connect(alice, line, target)
+    async with line_of(bob) as line, relay_to(line) as relay:
+        calls = await connect(alice, line, relay.address)
         await until(lambda: all(call.verification for call in calls))
+        relay.refuses = True
         relay.cut()
         await until(lambda: all(call.statistics().signaling_lost for call in calls))
         played = [call.statistics().frames for call in calls]
@@ -314,15 +272,14 @@ async def test_a_call_outlives_its_signalling_while_the_other_side_is_heard(make
 
 async def test_a_call_ends_when_signalling_and_media_are_dead(make_phone: MakePhone) -> None:
     alice, bob = make_phone("Alice", media_timeout=1.5), make_phone("Bob", media_timeout=60.0)
-    async with contextlib.AsyncExitStack() as stack:
-        line = await stack.enter_async_context(line_of(bob))
-        relay, target = await start_relay(line, stack)
-        from_alice, from_bob = await connect(alice, line, target)
+    async with line_of(bob) as line, relay_to(line) as relay:
+        from_alice, from_bob = await connect(alice, line, relay.address)
         cut(from_bob.peer)
         await until(lambda: from_alice.statistics().silent_for > 2.0)
         # A peer whose signalling lives may be silent: ICE decides about such a call.
         assert from_alice.state is CallState.TALKING
         began = time.monotonic()
+        relay.refuses = True
         relay.cut()
         end = await from_alice.closed()
         assert time.monotonic() - began < 8

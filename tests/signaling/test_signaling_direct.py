@@ -31,6 +31,7 @@ from softphone.signaling import (
     VerificationError,
     dial,
 )
+from tests.support.tcp_relay import TcpRelay
 
 ALICE, BOB, MALLORY = (":".join([byte] * 32) for byte in ("A1", "B0", "66"))
 
@@ -211,13 +212,15 @@ async def test_answered_call_outlives_the_timeouts(start_listener: StartListener
 
 @pytest.mark.parametrize("answered", [False, True])
 async def test_callee_dies(start_listener: StartListener, answered: bool) -> None:
-    listener = await start_listener()
-    outgoing = await call(listener)
+    listener = await start_listener(resume_timeout=0.3)
+    outgoing = await call(listener, resume_timeout=0.3)
     incoming = await next_call(listener)
     if answered:
         await incoming.accept(ANSWER, {})
         await outgoing.answered()
     assert listener._web is not None
+    assert listener._server is not None
+    listener._server.close()
     for transport in list(listener._web._guests):
         transport.abort()  # type: ignore[attr-defined]
     async with asyncio.timeout(1):
@@ -227,47 +230,20 @@ async def test_callee_dies(start_listener: StartListener, answered: bool) -> Non
     assert listener.statistics.ended_remote_gone == 1
 
 
-class Wire:
-    """A TCP line between caller and listener that can go dead without a word."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.dead = False
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def start(self) -> CallTarget:
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        return CallTarget("127.0.0.1", self._server.sockets[0].getsockname()[1])
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers += [writer, far_writer]
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            if not self.dead:
-                writer.write(data)
-
-    def close(self) -> None:
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-
-
 async def test_line_goes_dead_without_a_word(start_listener: StartListener) -> None:
-    listener = await start_listener(heartbeat=0.5)
-    wire = Wire(listener.addresses[0][1])
-    outgoing = await dial(await wire.start(), name="Alice", capabilities={}, offer_sdp=OFFER, heartbeat=0.5)
-    callee = await (await next_call(listener)).accept(ANSWER, {})
-    await outgoing.answered()
-    await asyncio.sleep(1.2)
-    assert callee.state is outgoing.state is State.CONNECTED  # heartbeats keep a quiet call alive
-    wire.dead = True
-    async with asyncio.timeout(3):
-        ends = await asyncio.gather(callee.closed(), outgoing.closed())
+    settings = {"heartbeat": 0.5, "resume_timeout": 0.5}
+    listener = await start_listener(**settings)
+    async with TcpRelay(listener.addresses[0][1]) as line:
+        target = CallTarget.parse(line.address)
+        outgoing = await dial(target, name="Alice", capabilities={}, offer_sdp=OFFER, **settings)
+        callee = await (await next_call(listener)).accept(ANSWER, {})
+        await outgoing.answered()
+        await asyncio.sleep(1.2)
+        assert callee.state is outgoing.state is State.CONNECTED  # heartbeats keep a quiet call alive
+        line.dead = True
+        async with asyncio.timeout(4):
+            ends = await asyncio.gather(callee.closed(), outgoing.closed())
     assert [end.reason for end in ends] == [EndReason.REMOTE_GONE] * 2
-    wire.close()
 
 
 async def test_listener_closes(start_listener: StartListener) -> None:

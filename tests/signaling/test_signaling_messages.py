@@ -40,12 +40,14 @@ EXAMPLES: list[Message] = [
         name="Zoë",
         capabilities={"red": True, "dred.ms": 1000, "codecs": ("opus",)},
         token="x",
+        resumable=True,
     ),
+    Hello(versions=(1,), resume=bytes(range(32))),
     Hello(versions=(1,)),
     Welcome(version=1),
     Invite(sdp=OFFER),
     RingingNotice(),
-    Answer(sdp=ANSWER, name="Bob", capabilities={"loss": 0.5}),
+    Answer(sdp=ANSWER, name="Bob", capabilities={"loss": 0.5}, resume=bytes(32)),
     Decline(message="not now"),
     Busy(),
     Bye(reason=EndReason.TIMEOUT, message="nobody there"),
@@ -213,6 +215,9 @@ def test_names_are_safe_to_print(raw: str, shown: str) -> None:
 
 def test_token_stays_out_of_logs() -> None:
     assert "hunter2" not in repr(Hello(versions=(1,), token="hunter2"))
+    token = bytes(range(32))
+    for message in (Hello(versions=(1,), resume=token), Answer(sdp=ANSWER, resume=token)):
+        assert repr(token) not in repr(message)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class WhipSignaling:
     def __init__(self, client: WhipClient) -> None:
         """`client` is open; it is closed with the call."""
         self.on_path: Callable[[Restart | Reoffer | Reanswer], None] | None = None
+        self.on_connection: Callable[[str | None], None] | None = None
         self.remote = RemoteParty(client.target.url.host or "")
         self._client = client
         self._end: asyncio.Future[CallEnd] = asyncio.get_running_loop().create_future()
