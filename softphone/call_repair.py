@@ -56,6 +56,7 @@ class CallRepair:
 
     def _need(self, session: int) -> None:
         self._wanted = session
+        self._spawn(self._signaling.check_connection())  # what killed the path may have killed that too
         if self._signaling.role is Role.CALLER:
             # A peer that has noticed too need not ask: a second offer would spoil the first one's answer.
             self._last[session > self._session] = time.monotonic()

@@ -44,5 +44,8 @@ class CallSignaling(Protocol):
     async def tell_path(self, message: Restart | Reoffer | Reanswer) -> None:
         """Speak about another path for the media."""
 
+    async def check_connection(self) -> None:
+        """See that a dead connection is noticed now, and replaced."""
+
     def say_bye(self, detail: str = "") -> None:
         """End the call, without waiting."""

@@ -34,6 +34,7 @@ class WebSocket(Protocol):
     def closed(self) -> bool: ...
     async def receive(self) -> Any: ...
     async def send_str(self, data: str) -> None: ...
+    async def ping(self, message: bytes = ...) -> None: ...
     async def pong(self, message: bytes = ...) -> None: ...
     async def close(self, *, code: int = ...) -> bool: ...
 
@@ -61,6 +62,7 @@ class MessageChannel:
         self._abort = abort
         self._bucket = TokenBucket(rate, burst)
         self._clock = clock
+        self._heard = asyncio.Event()
         self._left = asyncio.Event()
 
     async def receive(self) -> Message:
@@ -72,6 +74,7 @@ class MessageChannel:
         """
         while True:
             frame = await self._socket.receive()
+            self._heard.set()
             match frame.type:
                 case aiohttp.WSMsgType.TEXT:
                     self._charge()
@@ -108,6 +111,20 @@ class MessageChannel:
             raise ChannelClosedError("the peer does not read what it is sent") from error
         except (OSError, aiohttp.ClientError) as error:
             raise ChannelClosedError("the connection was closed") from error
+
+    async def answers(self, within: float) -> bool:
+        """Ask the peer for a sign; False when none came `within` so many seconds, True when one did.
+
+        Somebody else must `receive` meanwhile.
+        """
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(within):
+                await self._socket.ping()
+                await self._heard.wait()
+        except (TimeoutError, OSError, aiohttp.ClientError):
+            return False
+        return True
 
     async def close(self, code: int = aiohttp.WSCloseCode.OK) -> None:
         """Close, waiting at most about `CLOSE_TIMEOUT` for the peer to agree. Idempotent."""

@@ -24,6 +24,8 @@ RESUME_TIMEOUT: Final = 60.0
 DELAYS: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt; the last one repeats."""
 
+_ANSWER_TIMEOUT: Final = 1.5
+"""Seconds until a connection that is asked for a sign is taken for dead."""
 _SPREAD: Final = 0.2
 _STABLE: Final = 10.0
 """Seconds that a connection must have lasted for the next loss to count as the first."""
@@ -115,6 +117,17 @@ class ResumableChannel:
             await channel.send_text(text)
         except ChannelClosedError as error:
             self._lose(channel, error)
+
+    async def check(self) -> None:
+        """Look whether the connection still works, where that can be helped: at the end that called.
+
+        A dead one shows by itself only after some seconds, when its heartbeat is missed.
+        """
+        channel = self._channel
+        if channel is None or not self.token or self._redial is None:
+            return
+        if not await channel.answers(_ANSWER_TIMEOUT) and not self._closed:
+            self._lose(channel, ChannelClosedError("the connection does not answer"))
 
     async def close(self) -> None:
         """Close for good. Idempotent."""

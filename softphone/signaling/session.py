@@ -171,6 +171,10 @@ class CallSession:
         """
         await self.send(Event(message.TYPE), message)
 
+    async def check_connection(self) -> None:
+        """See that a dead connection is noticed now, and replaced."""
+        await self._channel.check()
+
     async def _verify(self, exchange: SasExchange) -> str:
         self._committed = True
         await self.send(Event.SAS_COMMIT, SasCommit(commitment=exchange.commitment))

@@ -1,6 +1,7 @@
 """Calls whose signalling connection is lost: it comes back, and all that needs it works again."""
 
 import asyncio
+import time
 
 import pytest
 from live_calls import MakePhone, address_of, connect, line_of, relay_to, until
@@ -72,6 +73,22 @@ async def test_the_path_is_repaired_as_soon_as_the_signalling_is_back(make_phone
         await until(lambda: all(told(call, Reconnected) for call in calls), 1.5)
         await calls[1].hang_up()
         assert (await calls[0].closed()).reason is EndReason.HUNG_UP
+
+
+async def test_a_dead_path_makes_a_dead_connection_show(make_phone: MakePhone) -> None:
+    """Nothing passes any more and nobody says so: the heartbeats would need up to 7.5 s."""
+    alice, bob = make_phone("Alice"), make_phone("Bob")
+    async with line_of(bob) as line, relay_to(line) as relay:
+        calls = await connect(alice, line, relay.address)
+        await until(lambda: all(call.verification for call in calls))
+        began = time.monotonic()
+        relay.fall_silent()
+        for call in calls:
+            cut(call.peer)
+        await until(lambda: all(told(call, Reconnected) for call in calls), 5.0)
+        assert time.monotonic() - began < 5.0
+        await calls[0].hang_up()
+        assert (await calls[1].closed()).reason is EndReason.HUNG_UP
 
 
 async def test_a_stranger_takes_no_call_over(make_phone: MakePhone) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from softphone.call import Call
-from softphone.call_events import CallEvent, CallState, Reconnected, Reconnecting
+from softphone.call_events import CallEvent, CallState, Reconnected, Reconnecting, SignalingRestored
 from softphone.phone import Phone, PhoneConfig
-from softphone.signaling import ListenConfig
+from softphone.signaling import EndReason, ListenConfig
 from tests.calls.live_calls import read_audio
 from tests.support.namespaces import Namespace
 from tests.support.nat_lab import Kind, NatLab
@@ -99,6 +99,13 @@ async def test_a_phone_that_moves_to_another_network_goes_on_talking(lab: NatLab
             await asyncio.sleep(3.0)
             assert talk.alive
             interrupted = [call.statistics().interrupted for call in talk.calls]
+            async with asyncio.timeout(10):
+                while SignalingRestored not in talk.events[0]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        # The farewell of the mover came over its other connection.
+        end = talk.calls[1].end
+        assert end is not None
+        assert end.reason is EndReason.HUNG_UP
         gaps = [user.longest_gap() for user in (caller, callee)]
     print(f"silence: {gaps} s, concealed: {interrupted} s")
     assert max(gaps) <= 1.0

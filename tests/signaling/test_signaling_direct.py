@@ -240,7 +240,8 @@ async def test_line_goes_dead_without_a_word(start_listener: StartListener) -> N
         await outgoing.answered()
         await asyncio.sleep(1.2)
         assert callee.state is outgoing.state is State.CONNECTED  # heartbeats keep a quiet call alive
-        line.dead = True
+        line.refuses = True
+        line.fall_silent()
         async with asyncio.timeout(4):
             ends = await asyncio.gather(callee.closed(), outgoing.closed())
     assert [end.reason for end in ends] == [EndReason.REMOTE_GONE] * 2

@@ -17,11 +17,10 @@ class TcpRelay:
         self.port = 0
         self.refuses = False
         """Whether further connections are turned away."""
-        self.dead = False
-        """Whether nothing passes any more, without a word."""
         self.attempts = 0
         """Connections so far, refused ones included."""
         self._writers: list[asyncio.StreamWriter] = []
+        self._silent: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> "TcpRelay":
         self._server = await asyncio.start_server(self._serve, _HOST, 0)
@@ -43,6 +42,10 @@ class TcpRelay:
             writer.transport.abort()
         self._writers.clear()
 
+    def fall_silent(self) -> None:
+        """Let nothing pass over the connections there are, without a word; further ones work."""
+        self._silent.update(self._writers)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.attempts += 1
         if self.refuses:
@@ -55,6 +58,6 @@ class TcpRelay:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if not self.dead:
+                if writer not in self._silent:
                     writer.write(data)
         writer.close()

@@ -56,6 +56,9 @@ class WhipSignaling:
         """Raises `VerificationError`: the server is no person to read digits to."""
         raise VerificationError("a server of WHIP or WHEP answered, which can listen")
 
+    async def check_connection(self) -> None:
+        """Does nothing: each request has a connection of its own."""
+
     async def tell_path(self, message: Restart | Reoffer | Reanswer) -> None:
         """Raises `CallStateError`: few such servers can restart ICE, and none announces it."""
         raise CallStateError("this server can't be asked for another path")
