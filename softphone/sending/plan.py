@@ -48,11 +48,13 @@ _RED_MAX_COPIES: Final = 2
 _COPY_DISTANCES_MS: Final = ((1.5, 40), (2.4, 60), (math.inf, 80))
 _SPACED_MIN_SPEECH: Final = 14_000
 """Rate of speech and of its copy below which DRED alone sounds better."""
+# Beside a copy: the least loss figure, the farthest that DRED is asked to reach, and how far it
+# has to before the rest goes to the speech.
 _SPACED_LOSS_PERC: Final = 15
 _SPACED_REACH_MS: Final = 400
 _SPACED_LEAST_REACH_MS: Final = 240
+_SPACED_MOST_DRED: Final = 16_000
 _RATE_STEP: Final = 200
-_MOST_DRED: Final = 16_000
 
 
 class Means(Flag):
@@ -206,7 +208,7 @@ def _fit_spaced(step: int, mean_burst: float | None, config: SendingConfig) -> R
     # What DRED takes of the rate is not copied; more rate lets it take more.
     fitting = [
         plan
-        for bitrate in range(least, least + _MOST_DRED // 2, _RATE_STEP)
+        for bitrate in range(least, least + _SPACED_MOST_DRED // 2, _RATE_STEP)
         if (plan := spaced(bitrate)).dred.chunks >= 2 and plan.total_bitrate <= total
     ]
     # More rate may also mean finer DRED that does not reach as far.
