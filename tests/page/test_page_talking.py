@@ -24,10 +24,12 @@ async def _meet(serve: Serve, visit: Visit) -> tuple[Visitor, Visitor]:
 
 async def test_both_hear_each_other(serve: Serve, visit: Visit, voices: Voices) -> None:
     alice, bob = await _meet(serve, visit)
-    by_alice, by_bob = await asyncio.gather(alice.listen(3.0), bob.listen(3.0))
-    speech = {name: samples for name, (_, samples) in voices.items()}
-    assert likeness(by_alice, speech["bob"]) > 0.6 > 0.3 > likeness(by_alice, speech["alice"])
-    assert likeness(by_bob, speech["alice"]) > 0.6 > 0.3 > likeness(by_bob, speech["bob"])
+    by_alice, by_bob = await asyncio.gather(alice.listen(6.0), bob.listen(6.0))
+    for heard, other, own in ((by_alice, "bob", "alice"), (by_bob, "alice", "bob")):
+        likenesses = {name: likeness(heard, voices[name][1]) for name in (other, own)}
+        # Some pieces of anybody's speech are like some of anybody else's.
+        assert likenesses[other] > 0.6, likenesses
+        assert likenesses[own] < 0.6 * likenesses[other], likenesses
     await alice.sees("Bob", state=CONNECTED)
     await bob.sees("Alice", state=CONNECTED)
     await _check_codecs(bob)

@@ -55,6 +55,11 @@ class OnnxPolicy(PlayoutPolicy):
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
+    LATE_RUN = 3
+    """So many packets too late in a row, and none in time, mean that the path has become longer: then
+    the delay grows to what they need, whatever the model says."""
+    LONGER_PATH = 2.0
+    """Seconds for which it stays so at least: by then the fastest packet is one of the longer path."""
     LATE_MEMORY = 1.0
     """Seconds for which a packet that came too late counts."""
     SLOW = 0.002
@@ -104,6 +109,12 @@ class OnnxPolicy(PlayoutPolicy):
         self._packets += 1
         if arrival.late:
             self._late_at = arrival.at
+            self._needed = (
+                min(self._needed, arrival.relative_delay) if self._late_run else arrival.relative_delay
+            )
+            self._late_run += 1
+        else:
+            self._late_run = 0
         self._features.on_arrival(arrival)
 
     def on_repair(self, relative_delay: float) -> None:
@@ -121,6 +132,7 @@ class OnnxPolicy(PlayoutPolicy):
                 self._give_up(str(error))
             else:
                 self._watch(self._clock() - began)
+                target, wait = self._follow(observation, target, wait)
                 return self._hurried(hold_target(observation, target, wait=wait))
         return self._fallback.decide(observation)
 
@@ -129,6 +141,9 @@ class OnnxPolicy(PlayoutPolicy):
         self._packets = 0
         self._hurry = False
         self._late_at = -math.inf
+        self._late_run = 0
+        self._needed = 0.0
+        self._longer_until = -math.inf
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
@@ -147,6 +162,17 @@ class OnnxPolicy(PlayoutPolicy):
         if known and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    def _follow(self, observation: Observation, target: float, wait: bool) -> tuple[float, bool]:
+        """Go along with a path that has become longer, as far as the limit allows."""
+        all_late = self._late_run >= self.LATE_RUN
+        if all_late:
+            self._longer_until = observation.now + self.LONGER_PATH
+        if observation.now >= self._longer_until:
+            return target, wait
+        offset = observation.mouth_to_ear - observation.delay
+        most = self.config.max_delay - offset - observation.frame
+        return max(target, min(self._needed, most)), wait or all_late
 
     def _hurried(self, decision: Decision) -> Decision:
         """Words that were gone back to are heard late; those after them soon not any more."""
