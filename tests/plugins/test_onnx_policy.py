@@ -99,15 +99,19 @@ def test_a_path_that_becomes_longer_is_followed() -> None:
     # Whatever the model thinks of it: no packet is in time any more.
     policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 500)
     empty = replace(HERE, now=10.2, sources=(Source.PLC,), gap=0.020, buffered=0.0, contiguous=0.0)
+    for number in range(490, 500):  # held ones come at once, and say nothing of those after them
+        policy.on_arrival(replace(arrival(number, 0.150), at=9.999, late=True))
+    policy.on_arrival(arrival(499))
     for number in range(500, 502):
         policy.on_arrival(replace(arrival(number, 0.150), late=True))
     few = policy.decide(empty)
-    policy.on_arrival(replace(arrival(502, 0.145), late=True))
+    for number in range(502, 505):
+        policy.on_arrival(replace(arrival(number, 0.145), late=True))
     decision = policy.decide(empty)
     assert few.target_delay < 0.145
     assert decision.action is Action.WAIT
-    assert decision.target_delay == pytest.approx(0.145 + ABOVE)
-    policy.on_arrival(arrival(503, 0.145))
+    assert 0.145 <= decision.target_delay <= 0.160
+    policy.on_arrival(arrival(505, 0.145))
     assert policy.decide(replace(empty, now=11.5)).target_delay >= 0.145
     limited = policy.decide(replace(empty, now=11.5, delay=0.0, mouth_to_ear=0.450))
     assert limited.target_delay <= 0.500 - 0.450 + ABOVE

@@ -55,9 +55,9 @@ class OnnxPolicy(PlayoutPolicy):
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
-    LATE_RUN = 3
-    """So many packets too late in a row, and none in time, mean that the path has become longer: then
-    the delay grows to what they need, whatever the model says."""
+    LATE_RUN = 0.060
+    """Seconds in which packets come, too late each of them, that mean that the path has become longer: then
+    the delay grows to what they need, whatever the model says. Held packets come all at once."""
     LONGER_PATH = 2.0
     """Seconds for which it stays so at least: by then the fastest packet is one of the longer path."""
     LATE_MEMORY = 1.0
@@ -81,6 +81,7 @@ class OnnxPolicy(PlayoutPolicy):
         self.fallbacks = 0
         """How often the model was given up: 0 or 1."""
         self._clock = clock
+        self._late_since = math.inf
         self._fallback = HistogramPolicy(config)
         self._features = FeatureExtractor()
         self._model: CostModel | None = None
@@ -108,13 +109,13 @@ class OnnxPolicy(PlayoutPolicy):
         self._fallback.on_arrival(arrival)
         self._packets += 1
         if arrival.late:
+            if self._late_since == math.inf:
+                self._late_since = arrival.at
+                self._needed = arrival.relative_delay
             self._late_at = arrival.at
-            self._needed = (
-                min(self._needed, arrival.relative_delay) if self._late_run else arrival.relative_delay
-            )
-            self._late_run += 1
+            self._needed = min(self._needed, arrival.relative_delay)
         else:
-            self._late_run = 0
+            self._late_since = math.inf
         self._features.on_arrival(arrival)
 
     def on_repair(self, relative_delay: float) -> None:
@@ -141,7 +142,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._packets = 0
         self._hurry = False
         self._late_at = -math.inf
-        self._late_run = 0
+        self._late_since = math.inf
         self._needed = 0.0
         self._longer_until = -math.inf
         self._slow = 0
@@ -165,7 +166,7 @@ class OnnxPolicy(PlayoutPolicy):
 
     def _follow(self, observation: Observation, target: float, wait: bool) -> tuple[float, bool]:
         """Go along with a path that has become longer, as far as the limit allows."""
-        all_late = self._late_run >= self.LATE_RUN
+        all_late = self._late_at - self._late_since >= self.LATE_RUN
         if all_late:
             self._longer_until = observation.now + self.LONGER_PATH
         if observation.now >= self._longer_until:
