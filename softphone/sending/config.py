@@ -39,6 +39,8 @@ class PlannerTuning:
     `long_burst_both_from_bps`."""
     long_burst_both_from_bps: int = 56_000
     """Rate from which LBRR stays beside DRED whatever the bursts."""
+    copy_burst: float = 10.0
+    """Mean burst in packets above which a copy falls into the same burst too often to be worth its bits."""
     clean_loss: float = 0.005
     """Fraction lost, over the whole clean window, below which the network is clean."""
     alarm_loss: float = 0.05

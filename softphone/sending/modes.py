@@ -21,7 +21,8 @@ _LBRR: Final = Means.LBRR
 _DRED: Final = Means.DRED
 _BOTH: Final = Means.LBRR | Means.DRED
 _SPACED: Final = Means.DRED | Means.RED
-"""Best wherever it fits: a copy farther back than most bursts is a waveform, DRED is not."""
+"""Best wherever it fits: a copy farther back than most bursts is a waveform, DRED is not.
+Outages it can't reach across."""
 _COPIES: Final = Means.LBRR | Means.RED
 _RED: Final = Means.RED
 """For a peer that decodes neither LBRR nor DRED."""
@@ -61,9 +62,10 @@ def auto(network: NetworkEstimate, config: SendingConfig) -> tuple[Means, ...]:
     long = network.mean_burst is not None and network.mean_burst > tuning.long_burst
     if long and config.bitrate < tuning.long_burst_both_from_bps:
         roomy = False
+    spaced = () if network.mean_burst is not None and network.mean_burst > tuning.copy_burst else (_SPACED,)
     if roomy and network.moderate:
-        return (_SPACED, _BOTH, _DRED, _COPIES, _RED, _LBRR)
-    return (_SPACED, _DRED, _COPIES, _RED, _LBRR)
+        return (*spaced, _BOTH, _DRED, _COPIES, _RED, _LBRR)
+    return (*spaced, _DRED, _COPIES, _RED, _LBRR)
 
 
 MODES: Final[dict[str, Mode]] = {"auto": auto, "none": none, "lbrr": lbrr, "dred": dred, "both": both}

@@ -49,6 +49,9 @@ def settle(config: SendingConfig, loss: float, burst: float | None, every: float
         (48_000, 0.10, 3.0, SPACED),
         (48_000, 0.20, 2.0, SPACED),
         (64_000, 0.20, 5.0, SPACED),
+        # Outages rather than bursts.
+        (48_000, 0.08, 20.0, DRED),
+        (64_000, 0.20, 20.0, BOTH),
         # High loss is bursty even when independent.
         (32_000, 0.35, 1.39, DRED),
         (48_000, 0.35, 2.0, SPACED),
