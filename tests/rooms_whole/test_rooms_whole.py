@@ -141,6 +141,7 @@ async def the_moderator_mutes(alice: OnPhone, bob: OnPhone, carol: OnPage) -> No
     await alice.do(lambda conference: conference.room.mute(bob.phone.id))
     await until(lambda: bob.phone.told(MutedByModerator), what="word of the moderator")
     await carol.on_page(lambda page: sees_microphone_of_bob(page, "visible"))
+    await asyncio.sleep(1.5)  # what was on its way is heard out
     heard, voices = await asyncio.gather(hears(alice, carol), carol.voices(8.0))
     assert absent(bob, heard)
     # Listeners silence him too. What comes to the page is looked at before that: he must send nothing.
