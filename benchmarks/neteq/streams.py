@@ -165,13 +165,8 @@ def _fixed(spec: StreamSpec, reference: Reference) -> tuple[RtpPayload, ...]:
     return tuple(payloads)
 
 
-def _config(spec: StreamSpec) -> SendingConfig:
-    """What two softphones agree on."""
-    return SendingConfig(bitrate=spec.bitrate, mode=spec.plan, complexity=_COMPLEXITY)
-
-
 def _planned(spec: StreamSpec, reference: Reference, schedule: Schedule) -> tuple[RtpPayload, ...]:
-    pipeline = SendingPipeline(_config(spec))
+    pipeline = SendingPipeline(SendingConfig(bitrate=spec.bitrate, mode=spec.plan, complexity=_COMPLEXITY))
     pipeline.on_round_trip(0.0)
     peer = _Peer(schedule)
     payloads: list[RtpPayload] = []

@@ -59,10 +59,10 @@ def auto(network: NetworkEstimate, config: SendingConfig) -> tuple[Means, ...]:
         return (_BOTH, _DRED, _LBRR) if roomy else (_DRED, _LBRR)
     if not (network.bursty or network.high):
         return (_BOTH, _LBRR, _DRED, _RED) if roomy and network.moderate else (_LBRR, _DRED, _RED)
-    long = network.mean_burst is not None and network.mean_burst > tuning.long_burst
-    if long and config.bitrate < tuning.long_burst_both_from_bps:
+    burst = network.mean_burst or 0.0
+    if burst > tuning.long_burst and config.bitrate < tuning.long_burst_both_from_bps:
         roomy = False
-    spaced = () if network.mean_burst is not None and network.mean_burst > tuning.copy_burst else (_SPACED,)
+    spaced = (_SPACED,) if burst <= tuning.copy_burst else ()
     if roomy and network.moderate:
         return (*spaced, _BOTH, _DRED, _COPIES, _RED, _LBRR)
     return (*spaced, _DRED, _COPIES, _RED, _LBRR)

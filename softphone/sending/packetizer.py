@@ -57,7 +57,7 @@ class Packetizer:
         """
         blocks = [
             RedBlock(self._opus_payload_type, timestamp - earlier, payload)
-            for earlier, payload in self._to_repeat(min(red_copies, _MAX_COPIES), red_distance)
+            for earlier, payload in self._copies(min(red_copies, _MAX_COPIES), red_distance)
             if timestamp - earlier <= MAX_TIMESTAMP_OFFSET and len(payload) <= MAX_BLOCK_LENGTH
         ]
         payload_type, payload = self._opus_payload_type, packet
@@ -65,12 +65,13 @@ class Packetizer:
             payload_type = self._red_payload_type
             payload = pack_red(self._opus_payload_type, packet, blocks)
         marker, self._paused = self._paused, False
-        self._sent.append((timestamp, without_padding(packet)))
+        self._sent.append((timestamp, packet))
         return PacketizedFrame(
             RtpPayload(payload_type, timestamp, payload, marker, audio_level), len(payload) - len(packet)
         )
 
-    def _to_repeat(self, copies: int, distance: int) -> list[tuple[int, bytes]]:
-        """Timestamp and packet, oldest first."""
-        back = [step * distance for step in range(copies, 0, -1)]
-        return [self._sent[-steps] for steps in back if steps <= len(self._sent)]
+    def _copies(self, count: int, distance: int) -> list[tuple[int, bytes]]:
+        """Timestamp and packet without padding, oldest first."""
+        back = [step * distance for step in range(count, 0, -1)]
+        sent = (self._sent[-steps] for steps in back if steps <= len(self._sent))
+        return [(timestamp, without_padding(packet)) for timestamp, packet in sent]
