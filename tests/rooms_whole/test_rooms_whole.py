@@ -37,6 +37,10 @@ PATIENCE = 5
 """Times 8 s in which everybody's words must have been heard."""
 
 
+class OneIsSilentError(AssertionError):
+    """Of somebody who is connected nothing at all is heard, and the other is heard well."""
+
+
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[LossyRoom]:
     if reason := obstacle() or browser_obstacle():
@@ -54,7 +58,7 @@ async def test_a_meeting(room: LossyRoom, janus_servers: int) -> None:
     except AssertionError as error:
         if lateness.void:
             pytest.skip(f"{lateness.void}, and {error}")
-        if "hears too little" in str(error):
+        if isinstance(error, OneIsSilentError) and not janus_servers:
             # One run in five or so; not understood yet.
             pytest.xfail(f"known defect: one phone does not hear one of the others: {error}")
         raise
@@ -114,7 +118,8 @@ async def hears(listener: OnPhone | OnPage, *people: OnPhone | OnPage) -> Pcm:
         print(f"{listener.name} hears {shares}")
         if min(shares.values()) >= FOUND:
             return heard
-    raise AssertionError(f"{listener.name} hears too little: {shares}")
+    kind = OneIsSilentError if min(shares.values()) == 0.0 < FOUND <= max(shares.values()) else AssertionError
+    raise kind(f"{listener.name} hears too little: {shares}")
 
 
 def absent(person: OnPhone | OnPage, heard: Pcm) -> bool:
