@@ -41,7 +41,13 @@ class TransitClock:
     congestion, short enough for drifting clocks.
     """
 
+    LATE_RUN = 0.5
+    """Seconds of nothing but late packets after which `base` begins anew: they come by a longer path,
+    or the sender's clock stood still for a while, and by the old path none will come soon."""
+
     def __init__(self, window: float = 2.0, long_window: float = 60.0) -> None:
+        self._window = window
+        self._late_since: float | None = None
         self._transit = WindowMinimum(window)
         self._travel = WindowMinimum(window)
         self._shortest_travel = WindowMinimum(long_window)
@@ -52,17 +58,38 @@ class TransitClock:
         the last `long_window`, seconds; from the end of its media on, so that longer packets are
         no congestion."""
 
-    def update(self, timestamp: int, samples: int, arrival: float) -> float:
-        """Take in a packet with ``samples`` of media; returns its relative delay in seconds, >= 0."""
+    def update(self, timestamp: int, samples: int, arrival: float, *, late: bool = False) -> float:
+        """Take in a packet with ``samples`` of media; returns its relative delay in seconds, >= 0.
+
+        ``late`` says that its time to be played had passed.
+        """
+        self._watch(arrival, late=late)
         transit = arrival - timestamp / OPUS_CLOCK_RATE
         travel = transit - samples / OPUS_CLOCK_RATE
         self.base = self._transit.add(arrival, transit)
         self.congestion = self._travel.add(arrival, travel) - self._shortest_travel.add(arrival, travel)
         return transit - self.base
 
+    def network(self, path_delay: float, max_delay: float) -> float:
+        """What of the network's delay counts against ``max_delay`` from mouth to ear, seconds.
+
+        ``path_delay`` is that of the empty network. However long the network takes, half of the limit
+        is left to the buffer: without, everything would come too late and nothing be heard at all.
+        """
+        return min(path_delay + self.congestion, max_delay / 2)
+
     def delay(self, timestamp: int, now: float) -> float:
         """Delay above `base` of media played at `now`, seconds; below 0 when not yet possible."""
         return now - timestamp / OPUS_CLOCK_RATE - self.base
+
+    def _watch(self, arrival: float, *, late: bool) -> None:
+        if not late:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = arrival
+        elif arrival - self._late_since >= self.LATE_RUN:
+            self._late_since = None
+            self._transit, self._travel = WindowMinimum(self._window), WindowMinimum(self._window)
 
 
 class RepairWatch:

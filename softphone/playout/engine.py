@@ -131,10 +131,10 @@ class PlayoutEngine:
                     self._insert_primary(frame)
 
     def _insert_primary(self, frame: BufferedFrame) -> None:
-        relative_delay = self._transit.update(frame.timestamp, frame.samples, frame.arrival)
+        late = self._position is not None and frame.timestamp < self._position
+        relative_delay = self._transit.update(frame.timestamp, frame.samples, frame.arrival, late=late)
         self._last_arrival = frame.arrival
         self._reach = frame.dred_reach
-        late = self._position is not None and frame.timestamp < self._position
         self._policy.on_arrival(
             Arrival(
                 at=frame.arrival,
@@ -219,7 +219,7 @@ class PlayoutEngine:
 
     def _mouth_to_ear(self, frame_samples: int, delay: float) -> float:
         """Delay on the relative scale to delay from mouth to ear, seconds."""
-        network = self._path_delay + self._transit.congestion
+        network = self._transit.network(self._path_delay, self.config.max_delay)
         return network + delay + frame_samples / OPUS_CLOCK_RATE + CODEC_DELAY
 
     def _observe(self, at: float, sources: FrameSources) -> Observation:

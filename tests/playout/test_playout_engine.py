@@ -6,9 +6,11 @@ import random
 import numpy as np
 import pytest
 
-from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source
+from softphone.playout import Action, PlayoutConfig, PlayoutEngine, Source, playout_policies
 from softphone.rtp.packet import RtpPacket
 from tests.support.stream import FRAME, PATH_DELAY, Receiver, opus_packets, speech
+
+NEEDS_ONNX = pytest.mark.skipif("onnx" not in playout_policies.names(), reason="onnx is not installed")
 
 
 def similarity(heard: np.ndarray, sent: np.ndarray) -> float:
@@ -180,6 +182,22 @@ def test_a_jump_of_the_senders_clock_is_followed() -> None:
     receiver.run(receiver.steady(120), 2.6, make=jumping)
     assert receiver.sources().count("regular") >= 115
     assert receiver.engine.statistics.stream_resets == 1
+
+
+@pytest.mark.parametrize("policy", ["fixed", "histogram", pytest.param("onnx", marks=NEEDS_ONNX)])
+@pytest.mark.parametrize("longer_by", [0.3, 0.64, 2.0])
+def test_a_path_longer_than_the_limit_is_heard(policy: str, longer_by: float) -> None:
+    """So it is as well when the sender's microphone stood still, and its clock of media with it."""
+    receiver = Receiver(policy, max_delay=0.5)
+    count, change = 600, 200
+    arrivals = receiver.steady(count, lost=range(change, count, 7))
+    arrivals.update({index: at + longer_by for index, at in arrivals.items() if index >= change})
+    receiver.run(arrivals, receiver.sent(count) + longer_by)
+    heard = [record.timestamp // FRAME for record in receiver.records if not record.source.is_concealment]
+    first = next(index for index in heard if index >= change)
+    # What was taken for lost while nothing came is over; most of a second is enough to notice the rest.
+    assert first <= change + 40 + longer_by / 0.02
+    assert sum(index > first for index in heard) >= 0.95 * (count - first - 30)
 
 
 def test_dtx_gap_is_comfort_noise_and_keeps_the_delay() -> None:

@@ -26,11 +26,15 @@ class DelayControl:
     def steer(self, observation: Observation, target: float) -> Decision:
         """Play the next frame, so that the delay moves towards ``target`` (seconds).
 
+        A frame that even the fastest packet can't have brought yet is waited for: the path has
+        become longer than the whole delay.
         A frame that nothing can restore is passed over, instead of concealed, when its
         time has already been spent waiting: when the delay is nearer to the target without it.
         """
         excess = observation.delay - target
         source = observation.best
+        if observation.missing and observation.delay < 0.0:
+            return Decision(Action.WAIT, source, target)
         if observation.missing and observation.gap and excess >= observation.frame / 2:
             return Decision(Action.SKIP, source, target)
         if abs(excess) <= self.PAUSE_BAND:

@@ -9,8 +9,8 @@ __all__ = ["FixedPolicy"]
 class FixedPolicy(PlayoutPolicy):
     """Holds the mouth-to-ear delay at ``config.max_delay``.
 
-    Never waits: what is not there when its time comes is concealed. Returns to the delay
-    by time-stretching when clocks drift.
+    What is not there when its time comes is concealed. Returns to the delay by time-stretching
+    when clocks drift, and by waiting when the path becomes longer than the delay.
     """
 
     def __init__(self, config: PolicyConfig) -> None:

@@ -105,7 +105,8 @@ class Simulator:
         for back in call.copied(number):
             stamp = frame.timestamp - back * _SAMPLES
             self._hold(BufferedFrame(stamp, number - back, _SAMPLES, _PAYLOAD, at, back))
-        delay = self._transit.update(frame.timestamp, _SAMPLES, at)
+        late = self._position is not None and frame.timestamp < self._position
+        delay = self._transit.update(frame.timestamp, _SAMPLES, at, late=late)
         self._last_arrival, self._reach = at, frame.dred_reach
         self._policy.on_arrival(
             Arrival(
@@ -114,7 +115,7 @@ class Simulator:
                 sequence=number,
                 samples=_SAMPLES,
                 relative_delay=delay,
-                late=self._position is not None and frame.timestamp < self._position,
+                late=late,
                 lbrr=frame.lbrr,
                 dred_reach=frame.dred_reach / OPUS_CLOCK_RATE,
                 copy_distance=max(frame.copies, default=0) / OPUS_CLOCK_RATE,
@@ -129,7 +130,8 @@ class Simulator:
             self._buffer.insert(frame)
 
     def _mouth_to_ear(self, delay: float) -> float:
-        return delay + self._transit.congestion + self._call.path_delay + FRAME + CODEC_DELAY
+        network = self._transit.network(self._call.path_delay, self._max_delay)
+        return delay + network + FRAME + CODEC_DELAY
 
     def _step(self, at: float) -> bool:
         if self._position is None and not self._start(at):
