@@ -33,6 +33,8 @@ async def test_both_hear_each_other(serve: Serve, visit: Visit, voices: Voices) 
     await alice.sees("Bob", state=CONNECTED)
     await bob.sees("Alice", state=CONNECTED)
     await _check_codecs(bob)
+    rate = "peephole.live()[0].getSenders()[0].getParameters().encodings[0].maxBitrate"
+    assert await bob.page.evaluate(rate) == 48_000
 
 
 async def _check_codecs(visitor: Visitor) -> None:

@@ -4,7 +4,7 @@
 import { pause } from "./backoff.js";
 import { JanusSession } from "./janus-session.js";
 import { PathWatch } from "./path-watch.js";
-import { packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
+import { limitRate, packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
 
 const PLUGIN = "janus.plugin.videoroom";
 const LEVEL = /^a=extmap:(\d+)(?:\/\w+)? urn:ietf:params:rtp-hdrext:ssrc-audio-level/m;
@@ -138,6 +138,7 @@ export class JanusEngine extends EventTarget {
     this.#uplink = uplink;
     const transceiver = uplink.addTransceiver(this.#track, { direction: "sendonly" });
     preferVoice(transceiver, { red: false });
+    limitRate(transceiver.sender);
     this.#encryption?.apply(transceiver, { own: participant, id: "" });
     const offer = await uplink.createOffer();
     this.#feed = `${participant}.${crypto.randomUUID().slice(0, 8)}`;

@@ -3,7 +3,7 @@
 // Events: "state", "track" (detail: the track).
 
 import { PathWatch } from "./path-watch.js";
-import { packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
+import { limitRate, packetsReceived, preferVoice, rtcConfiguration } from "./rtc.js";
 
 const PATIENCE_MS = 10_000;
 const FIRST_OFFER_MS = 5_000;
@@ -252,6 +252,7 @@ export class Peer extends EventTarget {
     connection.addTrack(track);
     const transceiver = this.#transceiver;
     preferVoice(transceiver, { red: this.#red && !encryption });
+    limitRate(transceiver.sender);
     this.receiver = transceiver.receiver;
     encryption?.apply(transceiver, { own, id: this.#id });
   }

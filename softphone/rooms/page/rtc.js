@@ -2,6 +2,9 @@
 
 const VOICE = ["audio/red", "audio/opus", "audio/telephone-event"];
 
+/** Bit/s of speech, without the copies of RED. More is hardly heard, and everybody else in a mesh gets it. */
+const MOST_BITRATE = 48_000;
+
 /** Configuration for a new connection, or for one whose ICE restarts. */
 export function rtcConfiguration({ iceServers, relayOnly }) {
   return {
@@ -25,6 +28,14 @@ export function preferVoice(transceiver, { red }) {
   transceiver.setCodecPreferences(
     wanted.flatMap((type) => codecs.filter(({ mimeType }) => mimeType.toLowerCase() === type)),
   );
+}
+
+/** Send no more than is heard, though the other end would take it. */
+export function limitRate(sender) {
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) encoding.maxBitrate = MOST_BITRATE;
+  // A browser that doesn't know this for audio goes on as it did.
+  sender.setParameters(parameters).catch(() => {});
 }
 
 /** Whether this browser can use RED. */
