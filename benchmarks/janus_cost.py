@@ -16,10 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from janus_ends import enter, peer_of
+from room_ends import send_streams
+
 from softphone.rooms.engines import Seat
-from softphone.rooms.janus import JanusEngine, JanusRoom, JanusTicket
+from softphone.rooms.janus import JanusEngine
 from softphone.rtp.packet import RtpPayload
-from softphone.webrtc import Capabilities, LocalAudio, Peer, PeerConfig
+from softphone.webrtc import Peer
 from tests.support.janus_server import JanusProcess, missing_for_janus
 from tests.support.stream import opus_packets
 
@@ -40,19 +43,6 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def speak(room: JanusRoom, seconds: float) -> None:
-    """Send speech in real time."""
-    peer = room.peer
-    assert peer is not None
-    assert peer.negotiated is not None
-    packets = opus_packets(bitrate=48_000, dred_ms=500)
-    began = time.monotonic()
-    for k in range(round(seconds / FRAME)):
-        payload = packets[k % len(packets)]
-        peer.sender.send(RtpPayload(peer.negotiated.opus_pt, k * 960, payload, audio_level=30))
-        await asyncio.sleep(max(0.0, began + (k + 1) * FRAME - time.monotonic()))
-
-
 async def measure(server: JanusProcess, size: int, seconds: float) -> None:
     """Print one row."""
     engine = JanusEngine({"urls": server.url, "secret": "a secret of the benchmark"})
@@ -65,23 +55,20 @@ async def measure(server: JanusProcess, size: int, seconds: float) -> None:
 
         peer.receiver.on_packet = count
 
-    rooms = []
-    for k in range(size):
-        ticket = JanusTicket.from_connection(await engine.join(Seat(f"cost-{size}", f"p{k}")))
-        room = JanusRoom(ticket, lambda audio: Peer(PeerConfig(audio=replace_red(audio))))
-        room.on_feed = on_feed
-        await room.enter(Capabilities.local())
-        assert room.peer is not None
-        await room.peer.wait_connected()
-        rooms.append(room)
+    people = [Seat(f"cost-{size}", f"p{k}") for k in range(size)]
+    rooms = [await enter(await engine.join(person), on_feed) for person in people]
     await asyncio.sleep(2.0)
     pid = server.pid
     idle = cpu_seconds(pid)
     await asyncio.sleep(seconds)
     idle = (cpu_seconds(pid) - idle) / seconds
+    packets = opus_packets(bitrate=48_000, dred_ms=500)
+    stream = [RtpPayload(0, 0, packet, audio_level=30) for packet in packets]
     received, before = 0, cpu_seconds(pid)
     began = time.monotonic()
-    await asyncio.gather(*(speak(room, seconds) for room in rooms))
+    speaking = asyncio.create_task(send_streams([(peer_of(room), stream) for room in rooms]))
+    await asyncio.sleep(seconds)
+    speaking.cancel()
     await asyncio.sleep(0.2)
     busy, took = cpu_seconds(pid) - before, time.monotonic() - began
     each = (busy / took - idle) * took / max(1, received) * 1e6
@@ -96,14 +83,11 @@ async def measure(server: JanusProcess, size: int, seconds: float) -> None:
     await engine.stop()
 
 
-def replace_red(audio: LocalAudio) -> LocalAudio:
-    """Plain Opus."""
-    return LocalAudio(direction=audio.direction, red=False)
-
-
 async def main() -> None:
     """Measure every size."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", default="2,4,6")
     parser.add_argument("--seconds", type=float, default=10.0)
     args = parser.parse_args()
