@@ -8,6 +8,7 @@ _HERE = Path(__file__).parent
 _REAL_TIME = (
     "audio/test_sound_card.py",
     "benchmarks/test_neteq_live.py",
+    "benchmarks/test_room_cost.py",
     "calls",
     "cli/test_demo.py",
     "cli/test_join_command.py",
