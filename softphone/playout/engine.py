@@ -89,6 +89,7 @@ class PlayoutEngine:
         self._hole = Hole()
         self._position: int | None = None
         self._played: BufferedFrame | None = None
+        self._newest: BufferedFrame | None = None
         self._frame_samples = _DEFAULT_FRAME
         self._last_arrival = 0.0
         self._reach = 0
@@ -135,6 +136,8 @@ class PlayoutEngine:
         relative_delay = self._transit.update(frame.timestamp, frame.samples, frame.arrival, late=late)
         self._last_arrival = frame.arrival
         self._reach = frame.dred_reach
+        if self._newest is None or frame.sequence > self._newest.sequence:
+            self._newest = frame
         self._policy.on_arrival(
             Arrival(
                 at=frame.arrival,
@@ -256,13 +259,14 @@ class PlayoutEngine:
     def _in_dtx(self, sources: FrameSources) -> bool:
         """True when nothing is missing and yet nothing is there: the sender is silent.
 
-        Either the last packet said so, or the sequence numbers show no loss up to the next.
+        Either the last packet that came said so, in time or too late, or the sequence numbers
+        show no loss up to the next.
         """
         if sources.own is not None or self._played is None:
             return False
         if sources.next is not None:
             return sources.next.sequence == self._played.sequence + 1
-        return self._played.is_dtx
+        return self._newest is not None and self._newest.is_dtx
 
     def _skip(self, at: float, sources: FrameSources, observation: Observation, decision: Decision) -> None:
         self._position = sources.timestamp + sources.samples

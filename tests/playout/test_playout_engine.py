@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -221,6 +222,26 @@ def test_dtx_gap_is_comfort_noise_and_keeps_the_delay() -> None:
     assert set(sources[81:120]) == {"regular"}
     assert np.ptp(receiver.mouth_to_ear()) < 0.011
     assert receiver.engine.statistics.concealment_events <= 1  # only after the last packet
+
+
+@pytest.mark.parametrize("policy", ["histogram", pytest.param("onnx", marks=NEEDS_ONNX)])
+def test_silence_ends_with_the_first_packet_though_it_is_late(policy: str) -> None:
+    receiver = Receiver(policy, max_delay=0.5)
+    arrivals = receiver.steady(200)
+    for index in range(51, 80):
+        del arrivals[index]  # the sender is silent
+    arrivals.update({index: at + 0.15 for index, at in arrivals.items() if index >= 80})
+
+    def with_silence(index: int) -> RtpPacket:
+        packet = receiver.packet(index)
+        payload = packet.payload if index != 50 else bytes([packet.payload[0] & 0xFC])
+        return replace(packet, sequence_number=index if index <= 50 else index - 29, payload=payload)
+
+    receiver.run(arrivals, 4.5, make=with_silence)
+    spoken = [r.timestamp // FRAME for r in receiver.records if r.source is Source.REGULAR]
+    again = [index for index in spoken if index >= 80]
+    assert again[0] < 80 + 15
+    assert again == list(range(again[0], 200))
 
 
 def test_long_loss_fades_to_comfort_noise_and_speech_returns() -> None:
