@@ -25,12 +25,12 @@ SHORT_DELAY = 0.250
 ABOVE = 0.005
 """The delay is held so far above the target, seconds: a repair that needs the target itself must
 not come a moment too late."""
-PAUSE_BAND = 0.005
+PAUSE_BAND = 0.012
 """Deviation that is mended in pauses, seconds."""
-SPEECH_BAND = 0.250
+SPEECH_BAND = 0.200
 """Deviation that is mended in speech too. The next pause is seldom far, and what is done there
 nobody hears."""
-URGENT_BAND = 0.500
+URGENT_BAND = 0.350
 """Deviation that is mended wherever the waveform allows it at all."""
 SKIP_SLACK = 0.005
 """A lost frame is passed over when that leaves the delay at most this far below the target, seconds."""
@@ -58,6 +58,9 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
         nothing = observation.gap is None
         if wait or (nothing and excess < -GROWTH_BAND):
             return Decision(Action.WAIT, source, target)
+        if nothing and excess > 0.0:
+            # Guessing faster only makes late what is still on its way.
+            return Decision(Action.PLAY, source, target)
         if observation.gap and excess >= observation.frame - SKIP_SLACK:
             return Decision(Action.SKIP, source, target)
     if abs(excess) <= PAUSE_BAND + _ROUNDING:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from softphone.playout import Action, Arrival, Decision, Effort, Observation, PlayoutPolicy, PolicyConfig
+from softphone.playout.delay import WindowMinimum
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
@@ -55,12 +56,14 @@ class OnnxPolicy(PlayoutPolicy):
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
-    LATE_RUN = 0.060
-    """Seconds in which packets come, too late each of them, that mean that the path has become longer: then
-    the delay grows to what they need, whatever the model says. Held packets come all at once."""
-    LONGER_PATH = 2.0
-    """Seconds for which it stays so at least: by then the fastest packet is one of the longer path."""
-    LATE_MEMORY = 1.0
+    RECENT = 0.1
+    """Seconds of packets whose fastest is kept pace with at least, whatever the model says: what all of
+    them needed, the next will need, too. Held packets come all at once, the last of them in time."""
+    LATE_RUN = 0.030
+    """Seconds of nothing but late packets after which the latest sets the pace: the path becomes longer."""
+    LEAD = 0.020
+    """The delay is then so far ahead of it, seconds: the next packet may be later still."""
+    LATE_MEMORY = 0.5
     """Seconds for which a packet that came too late counts."""
     SLOW = 0.002
     """CPU seconds that one step may take."""
@@ -81,7 +84,6 @@ class OnnxPolicy(PlayoutPolicy):
         self.fallbacks = 0
         """How often the model was given up: 0 or 1."""
         self._clock = clock
-        self._late_since = math.inf
         self._fallback = HistogramPolicy(config)
         self._features = FeatureExtractor()
         self._model: CostModel | None = None
@@ -108,14 +110,14 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
-        if arrival.late:
-            if self._late_since == math.inf:
-                self._late_since = arrival.at
-                self._needed = arrival.relative_delay
-            self._late_at = arrival.at
-            self._needed = min(self._needed, arrival.relative_delay)
-        else:
+        self._needed = self._recent.add(arrival.at, arrival.relative_delay)
+        if not arrival.late:
             self._late_since = math.inf
+        else:
+            self._late_at = arrival.at
+            self._late_since = min(self._late_since, arrival.at)
+            if arrival.at - self._late_since >= self.LATE_RUN:
+                self._needed = arrival.relative_delay + self.LEAD
         self._features.on_arrival(arrival)
 
     def on_repair(self, relative_delay: float) -> None:
@@ -133,7 +135,7 @@ class OnnxPolicy(PlayoutPolicy):
                 self._give_up(str(error))
             else:
                 self._watch(self._clock() - began)
-                target, wait = self._follow(observation, target, wait)
+                target = self._keep_pace(observation, target)
                 return self._hurried(hold_target(observation, target, wait=wait))
         return self._fallback.decide(observation)
 
@@ -143,8 +145,8 @@ class OnnxPolicy(PlayoutPolicy):
         self._hurry = False
         self._late_at = -math.inf
         self._late_since = math.inf
+        self._recent = WindowMinimum(self.RECENT)
         self._needed = 0.0
-        self._longer_until = -math.inf
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
@@ -164,16 +166,11 @@ class OnnxPolicy(PlayoutPolicy):
             self._chosen = best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
 
-    def _follow(self, observation: Observation, target: float, wait: bool) -> tuple[float, bool]:
-        """Go along with a path that has become longer, as far as the limit allows."""
-        all_late = self._late_at - self._late_since >= self.LATE_RUN
-        if all_late:
-            self._longer_until = observation.now + self.LONGER_PATH
-        if observation.now >= self._longer_until:
-            return target, wait
+    def _keep_pace(self, observation: Observation, target: float) -> float:
+        """Not less than the latest packets needed, as far as the limit allows."""
         offset = observation.mouth_to_ear - observation.delay
         most = self.config.max_delay - offset - observation.frame
-        return max(target, min(self._needed, most)), wait or all_late
+        return max(target, min(self._needed, most))
 
     def _hurried(self, decision: Decision) -> Decision:
         """Words that were gone back to are heard late; those after them soon not any more."""
