@@ -145,8 +145,8 @@ class OnnxPolicy(PlayoutPolicy):
         self._hurry = False
         self._late_at = -math.inf
         self._late_since = math.inf
-        self._recent = WindowMinimum(self.RECENT)
-        self._needed = 0.0
+        self._recent: WindowMinimum = WindowMinimum(self.RECENT)
+        self._needed: float = 0.0
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
