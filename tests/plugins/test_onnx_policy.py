@@ -98,24 +98,28 @@ def test_the_features_know_how_far_copies_lie_back() -> None:
 def test_a_path_that_becomes_longer_is_followed() -> None:
     # Whatever the model thinks of it: no packet is in time any more.
     policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 500)
-    empty = replace(HERE, now=10.2, sources=(Source.PLC,), gap=0.020, buffered=0.0, contiguous=0.0)
-    for number in range(490, 500):  # held ones come at once, and say nothing of those after them
+    nothing = replace(HERE, now=10.2, sources=(Source.PLC,), gap=None, buffered=0.0, contiguous=0.0)
+    for number in range(490, 499):  # held ones come at once, and say nothing of those after them
         policy.on_arrival(replace(arrival(number, 0.150), at=9.999, late=True))
     policy.on_arrival(arrival(499))
-    for number in range(500, 502):
-        policy.on_arrival(replace(arrival(number, 0.150), late=True))
-    few = policy.decide(empty)
-    for number in range(502, 505):
-        policy.on_arrival(replace(arrival(number, 0.145), late=True))
-    decision = policy.decide(empty)
-    assert few.target_delay < 0.145
+    assert policy.decide(nothing).target_delay < 0.100
+    for number in range(500, 510):
+        policy.on_arrival(arrival(number, 0.150 - 0.001 * (number % 2)))
+    decision = policy.decide(nothing)
     assert decision.action is Action.WAIT
-    assert 0.145 <= decision.target_delay <= 0.160
-    policy.on_arrival(arrival(505, 0.145))
-    assert policy.decide(replace(empty, now=11.5)).target_delay >= 0.145
-    limited = policy.decide(replace(empty, now=11.5, delay=0.0, mouth_to_ear=0.450))
+    assert 0.149 <= decision.target_delay <= 0.149 + ABOVE
+    limited = policy.decide(replace(nothing, delay=0.0, mouth_to_ear=0.450))
     assert limited.target_delay <= 0.500 - 0.450 + ABOVE
-    assert policy.decide(replace(empty, now=12.5)).target_delay < 0.145
+    for number in range(510, 520):
+        policy.on_arrival(arrival(number))
+    assert policy.decide(replace(nothing, now=10.6)).target_delay < 0.100
+
+
+def test_the_delay_runs_ahead_of_a_queue_that_grows() -> None:
+    policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 500)
+    for number in range(500, 520):
+        policy.on_arrival(replace(arrival(number, 0.005 * (number - 500)), late=True))
+    assert policy.decide(HERE).target_delay >= 0.005 * 20
 
 
 def test_target_keeps_the_limit() -> None:

@@ -86,6 +86,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._clock = clock
         self._fallback = HistogramPolicy(config)
         self._features = FeatureExtractor()
+        self._needed = 0.0
         self._model: CostModel | None = None
         self._begin()
         try:
@@ -146,7 +147,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_at = -math.inf
         self._late_since = math.inf
         self._recent: WindowMinimum = WindowMinimum(self.RECENT)
-        self._needed: float = 0.0
+        self._needed = 0.0
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
