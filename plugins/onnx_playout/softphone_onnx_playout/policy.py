@@ -50,7 +50,7 @@ class OnnxPolicy(PlayoutPolicy):
     RETURN_INERTIA = 1.5
     """The same for a target with less delay."""
     ACQUAINTANCE = 50
-    """Packets that must have come, unless some come too late, before the first target is replaced."""
+    """Packets that must have come, unless one is lost or late, before the first target is replaced."""
     RELUCTANCE = 1.5
     """R·s that waiting must save over going on: whoever marked it knew what would come, and a
     listener minds a broken rhythm more than a short hole."""
@@ -87,6 +87,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._fallback = HistogramPolicy(config)
         self._features = FeatureExtractor()
         self._needed = 0.0
+        self._expected: int | None = None
         self._model: CostModel | None = None
         self._begin()
         try:
@@ -111,6 +112,9 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
+        if self._expected is not None and arrival.sequence > self._expected:
+            self._lossy = True
+        self._expected = arrival.sequence + 1
         self._needed = self._recent.add(arrival.at, arrival.relative_delay)
         if not arrival.late:
             self._late_since = math.inf
@@ -143,6 +147,8 @@ class OnnxPolicy(PlayoutPolicy):
     def _begin(self) -> None:
         self._chosen = _FIRST
         self._packets = 0
+        self._lossy = False
+        self._expected = None
         self._hurry = False
         self._late_at = -math.inf
         self._late_since = math.inf
@@ -161,11 +167,15 @@ class OnnxPolicy(PlayoutPolicy):
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
         best = int(np.argmin(costs))
-        known = self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
         inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
-        if known and costs[self._chosen] - costs[best] > inertia:
+        if self._acquainted and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    @property
+    def _acquainted(self) -> bool:
+        """Whether enough is known of the network to leave the first target."""
+        return self._lossy or self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
 
     def _keep_pace(self, observation: Observation, target: float) -> float:
         """Not less than the latest packets needed, as far as the limit allows."""
