@@ -1,6 +1,5 @@
 """One round of teaching: somebody drives, the teacher says what each choice would have cost."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +45,6 @@ class _Driver(OnnxPolicy):
 
     INERTIA = 1.5
     LATE_RELUCTANCE = 0.2
-
-    @property
-    def _acquainted(self) -> bool:
-        """Not sooner because of a loss: what the first target does with losses is met, too."""
-        return self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
 
 
 class _Explorer:

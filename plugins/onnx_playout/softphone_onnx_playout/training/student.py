@@ -166,7 +166,7 @@ def _descend(
     """Train on the first ``cut`` rows; returns the losses of both parts after each epoch."""
     import torch
 
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     steps = epochs * max(1, -(-cut // batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     generator = torch.Generator().manual_seed(seed)
