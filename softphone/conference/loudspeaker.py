@@ -15,6 +15,8 @@ __all__ = ["Loudspeaker"]
 
 _LOG = logging.getLogger(__name__)
 
+_ENHANCED: Final = 3
+"""So many voices at once are mended; in the babble of more nobody would hear it."""
 _LEAD_WINDOW: Final = 2.0
 """Seconds over which the latency of the device is looked for."""
 
@@ -57,9 +59,10 @@ class Loudspeaker:
         needed = self._needed(playout)
         mixer = self._mixer
         mixer.begin(samples)
+        crowded = sum(not voice.asleep for voice in self._voices) > _ENHANCED
         for voice in self._voices:
             try:
-                pcm = voice.render(samples, needed)
+                pcm = voice.render(samples, needed, crowded=crowded)
             except Exception:
                 # One voice that can't be played must not silence the others.
                 _LOG.exception("a voice can't be played any more")

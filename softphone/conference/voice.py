@@ -116,8 +116,11 @@ class Voice:
 
     # -- the thread of the loudspeaker
 
-    def render(self, samples: int, needed: float) -> Pcm | None:
-        """The next `samples` samples, of which the first is needed at `needed` seconds; None: silence."""
+    def render(self, samples: int, needed: float, *, crowded: bool = False) -> Pcm | None:
+        """The next `samples` samples, of which the first is needed at `needed` seconds; None: silence.
+
+        `crowded` says that many are heard at once, and none of them need be mended.
+        """
         while self._arrivals:
             packet, arrival = self._arrivals.popleft()
             self._last_is_silent = _is_silent(packet)
@@ -128,6 +131,7 @@ class Voice:
             self._engine.insert(packet, arrival)
         if self._asleep:
             return None
+        self._engine.enhances = not crowded
         pcm = self._pull(samples, needed)
         if self._silent_samples >= _FALL_ASLEEP and (self.muted or self._last_is_silent):
             self._asleep = True

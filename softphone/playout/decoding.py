@@ -25,6 +25,8 @@ class FrameDecoder:
 
     def __init__(self, complexity: int) -> None:
         """``complexity`` is the decoder's while the sender spends bits on redundancy."""
+        self.enhances = True
+        """Whether there is time to mend speech that gave bits to redundancy."""
         self._complexity = complexity
         self._plain_complexity = min(complexity, DEEP_PLC_COMPLEXITY)
         self._decoder = Decoder(complexity=self._plain_complexity)
@@ -41,7 +43,7 @@ class FrameDecoder:
         """
         if frame.lbrr or frame.dred_reach:
             self._redundant_until = frame.end + _ENHANCE_AFTER
-        enhance = frame.timestamp < self._redundant_until
+        enhance = self.enhances and frame.timestamp < self._redundant_until
         if enhance is not self._enhanced:
             self._enhanced = enhance
             self._decoder.complexity = self._complexity if enhance else self._plain_complexity

@@ -112,6 +112,15 @@ class PlayoutEngine:
         return self._excess
 
     @property
+    def enhances(self) -> bool:
+        """Whether the decoder mends speech that gave bits to redundancy; it takes a percent of a core."""
+        return self._decoder.enhances
+
+    @enhances.setter
+    def enhances(self, enhances: bool) -> None:
+        self._decoder.enhances = enhances
+
+    @property
     def position(self) -> int | None:
         """Extended timestamp of the next media to be played; None before the first packet plays."""
         return self._position

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from softphone.audio.null import NullSink
+from softphone.audio.stream import Render
+from softphone.conference.loudspeaker import Loudspeaker
 from softphone.conference.voice import Voice
-from softphone.playout import PlayoutConfig, Source
+from softphone.playout import PlayoutConfig, PlayoutEngine, Source
+from softphone.recording import Recorder
 from softphone.rtp.packet import RtpPacket
 from softphone.rtp.reports import LossReporter
 from softphone.sending import SendingConfig, SendingPipeline
@@ -154,3 +158,32 @@ def test_the_reporter_hears_what_was_concealed() -> None:
     report = talk.voice.reporter.poll(2.0)
     assert report is not None
     assert report.unrepaired_fraction > 0.02
+
+
+class StillSink(NullSink):
+    """Asks for audio when it is told to."""
+
+    def start(self, render: Render) -> None:
+        self.render = render
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("speakers", "mended"), [(1, True), (3, True), (4, False)])
+async def test_in_the_babble_of_many_nobody_is_mended(
+    speakers: int, mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    pull = PlayoutEngine.pull
+    monkeypatch.setattr(
+        PlayoutEngine, "pull", lambda self, *needed: seen.append(self.enhances) or pull(self, *needed)
+    )
+    sink = StillSink()
+    loudspeaker = Loudspeaker(sink, Recorder())
+    for _ in range(speakers):
+        loudspeaker.add(Voice(PlayoutConfig(policy="fixed", max_delay=0.16)))
+    await loudspeaker.start()
+    sink.render(FRAME, 1.0)
+    await loudspeaker.stop()
+    assert seen == [mended] * speakers

@@ -120,3 +120,7 @@ def test_enhancer_runs_only_beside_redundancy() -> None:
     assert complexity_after(1, True) == 7
     assert complexity_after(2, False) == 7
     assert complexity_after(150, False) == 5
+    decoder.enhances = False
+    assert complexity_after(151, True) == 5
+    decoder.enhances = True
+    assert complexity_after(152, True) == 7
