@@ -113,6 +113,12 @@ class Observation:
         """True when nothing of what the sender said is there for the next frame."""
         return self.sources[0].is_concealment
 
+    @property
+    def nothing_held(self) -> bool:
+        """The next frame is missing, nothing after it has come, and the sender isn't silent: it may still
+        be on its way."""
+        return self.missing and self.gap is None and not self.dtx
+
 
 class Effort(IntEnum):
     """How far `STRETCH` and `COMPRESS` may go."""

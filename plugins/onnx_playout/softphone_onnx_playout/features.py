@@ -78,6 +78,11 @@ class FeatureExtractor:
         self._transit: float | None = None
         self._usual = np.zeros(len(_TREND_MEMORIES))
 
+    @property
+    def lossy(self) -> bool:
+        """Whether anything was lost so far, as the last `extract` knew."""
+        return bool(self._lost[-1] > 0.0)
+
     def on_arrival(self, arrival: Arrival) -> None:
         """A packet has come in."""
         self._settle()

@@ -55,7 +55,7 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
     ):
         return Decision(Action.RECOVER, source, target)
     if observation.missing and not observation.dtx:
-        nothing = observation.gap is None
+        nothing = observation.nothing_held
         if wait or (nothing and excess < -GROWTH_BAND):
             return Decision(Action.WAIT, source, target)
         if nothing and excess > 0.0:

@@ -87,7 +87,6 @@ class OnnxPolicy(PlayoutPolicy):
         self._fallback = HistogramPolicy(config)
         self._features = FeatureExtractor()
         self._needed = 0.0
-        self._expected: int | None = None
         self._model: CostModel | None = None
         self._begin()
         try:
@@ -112,9 +111,6 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
-        if self._expected is not None and arrival.sequence > self._expected:
-            self._lossy = True
-        self._expected = arrival.sequence + 1
         self._needed = self._recent.add(arrival.at, arrival.relative_delay)
         if not arrival.late:
             self._late_since = math.inf
@@ -147,8 +143,6 @@ class OnnxPolicy(PlayoutPolicy):
     def _begin(self) -> None:
         self._chosen = _FIRST
         self._packets = 0
-        self._lossy = False
-        self._expected = None
         self._hurry = False
         self._late_at = -math.inf
         self._late_since = math.inf
@@ -175,7 +169,7 @@ class OnnxPolicy(PlayoutPolicy):
     @property
     def _acquainted(self) -> bool:
         """Whether enough is known of the network to leave the first target."""
-        return self._lossy or self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
+        return self._features.lossy or self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
 
     def _keep_pace(self, observation: Observation, target: float) -> float:
         """Not less than the latest packets needed, as far as the limit allows."""

@@ -38,8 +38,7 @@ class DelayControl:
         if observation.missing and observation.gap and excess >= observation.frame / 2:
             return Decision(Action.SKIP, source, target)
         # Guessing faster what has not come yet would only make it late.
-        guessing = observation.missing and observation.gap is None and not observation.dtx
-        if abs(excess) <= self.PAUSE_BAND or (guessing and excess > 0.0):
+        if abs(excess) <= self.PAUSE_BAND or (observation.nothing_held and excess > 0.0):
             self._mending = False
             return Decision(Action.PLAY, source, target)
         self._mending = self._mending or abs(excess) > self.SPEECH_BAND

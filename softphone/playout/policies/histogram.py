@@ -102,7 +102,6 @@ class HistogramPolicy(PlayoutPolicy):
         """Steer to the quantile; wait for what may still come."""
         limit = self.config.max_delay - (observation.mouth_to_ear - observation.delay)
         target = max(0.0, min(self._target, limit))
-        nothing_held = observation.gap is None and observation.missing
-        if nothing_held and not observation.dtx and observation.waited < self.MAX_WAIT:
+        if observation.nothing_held and observation.waited < self.MAX_WAIT:
             return Decision(Action.WAIT, observation.best, target)
         return self._control.steer(observation, target)
