@@ -60,6 +60,10 @@ EMPTY = replace(LOST, gap=None, buffered=0.0)
         (replace(LOST, delay=0.084), 80, Action.PLAY, None),
         (replace(LOST, delay=0.200, gap=0.060), 80, Action.SKIP, None),
         (replace(LOST, delay=0.200, sources=(Source.DRED, Source.PLC)), 80, Action.COMPRESS, Effort.URGENT),
+        (replace(EMPTY, delay=0.200), 80, Action.PLAY, None),  # it may still come: no faster than time passes
+        (replace(EMPTY, delay=0.200, dtx=True), 80, Action.COMPRESS, Effort.URGENT),
+        (replace(EMPTY, delay=-0.010), 80, Action.WAIT, None),  # can't have come yet
+        (replace(LOST, delay=-0.010), 80, Action.WAIT, None),
     ],
 )
 def test_steering(observation: Observation, target_ms: float, action: Action, effort: Effort | None) -> None:

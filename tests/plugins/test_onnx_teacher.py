@@ -213,6 +213,8 @@ def test_policy_conceals_short_holes_in_place_and_goes_back_to_long_ones() -> No
         (replace(control, concealed=0.5, recoverable=0.1, mouth_to_ear=0.4), 0.060, False, Action.PLAY),
         (control, 0.060, True, Action.WAIT),  # the model expects it to pay
         (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
+        (replace(control, dtx=True, pause=True), 0.030, False, Action.COMPRESS),
+        (replace(control, pause=True), 0.030, False, Action.PLAY),  # it may still come
         (replace(control, gap=0.020), 0.040, False, Action.SKIP),  # lost, and above the target
         (replace(control, gap=0.020), 0.060, False, Action.PLAY),
         (replace(control, gap=0.010, frame=0.010), 0.055, False, Action.PLAY),  # half a frame isn't a chance
