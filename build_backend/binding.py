@@ -28,6 +28,7 @@ int softphone_encoder_reset(OpusEncoder *st);
 
 OpusDecoder *opus_decoder_create(int32_t Fs, int channels, int *error);
 void opus_decoder_destroy(OpusDecoder *st);
+int opus_decoder_get_size(int channels);
 int softphone_decoder_set(OpusDecoder *st, int request, int32_t value);
 int softphone_decoder_get(OpusDecoder *st, int request, int32_t *value);
 int softphone_decoder_reset(OpusDecoder *st);

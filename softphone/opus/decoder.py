@@ -40,6 +40,10 @@ class Decoder:
         self._lock: Final = threading.Lock()
         self._some_dred: Any = None
         self._dred_queued = False
+        # The state is one block that may be copied (opus.h).
+        self._size: Final = lib.opus_decoder_get_size(channels)
+        self._marked: Any = None
+        self._marked_rest = (0.0, 0.0, False)
         self.complexity = complexity
 
     @property
@@ -138,6 +142,27 @@ class Decoder:
                 self._some_dred = copy_processed(dred)
             self._dred_queued = True
         return pcm[:samples]
+
+    def mark(self) -> None:
+        """Remember this point of the signal for `rewind`, in place of the one marked before."""
+        with self._lock:
+            if self._marked is None:
+                self._marked = ffi.new("char[]", self._size)
+            ffi.memmove(self._marked, self._state, self._size)
+            self._marked_rest = self._clip_memory[0], self._clip_memory[1], self._dred_queued
+
+    def rewind(self) -> None:
+        """Go back to the point marked, as if nothing had been decoded or concealed since; settings stay.
+
+        Raises :class:`BadArgumentError` when no point was marked.
+        """
+        if self._marked is None:
+            raise BadArgumentError("no point of the signal was marked")
+        complexity = self.complexity
+        with self._lock:
+            ffi.memmove(self._state, self._marked, self._size)
+            self._clip_memory[0], self._clip_memory[1], self._dred_queued = self._marked_rest
+        self.complexity = complexity
 
     def reset(self) -> None:
         """Forget the signal so far, as for a new stream; settings stay."""

@@ -54,6 +54,14 @@ class PacketBuffer:
         """The frame that begins exactly at `timestamp`."""
         return self._frames.get(timestamp)
 
+    def begun(self, timestamp: int) -> BufferedFrame | None:
+        """The frame that begins before `timestamp` and ends after it."""
+        index = bisect_left(self._order, timestamp) - 1
+        if index < 0:
+            return None
+        frame = self._frames[self._order[index]]
+        return frame if frame.end > timestamp else None
+
     def first(self) -> BufferedFrame | None:
         """The earliest frame held."""
         return self._frames[self._order[0]] if self._order else None
@@ -66,6 +74,17 @@ class PacketBuffer:
         """Frames that begin after `timestamp`, earliest first."""
         for index in range(bisect_left(self._order, timestamp + 1), len(self._order)):
             yield self._frames[self._order[index]]
+
+    def run_before(self, timestamp: int) -> list[BufferedFrame]:
+        """Frames that follow each other without a hole and end at `timestamp`, earliest first."""
+        run: list[BufferedFrame] = []
+        for index in range(bisect_left(self._order, timestamp) - 1, -1, -1):
+            frame = self._frames[self._order[index]]
+            if frame.end != timestamp:
+                break
+            run.append(frame)
+            timestamp = frame.timestamp
+        return run[::-1]
 
     def drop_before(self, timestamp: int) -> int:
         """Forget frames that begin before `timestamp`; returns how many."""

@@ -6,13 +6,16 @@ background heard before, so that a long loss sounds like a pause and never like 
 """
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.opus import OpusError
 from softphone.playout.activity import NoiseFloor, level_dbov
 from softphone.playout.decoding import FrameDecoder
-from softphone.playout.frames import Source
+from softphone.playout.frames import BufferedFrame, Source
 
 __all__ = ["ComfortNoise", "Concealer"]
 
@@ -78,6 +81,8 @@ class Concealer:
     SILENCE_FADE = 0.03
     """Fade to comfort noise when the sender is known to be silent, seconds."""
     _JOIN = 240
+    _MOST_LATE = 25
+    """Late frames decoded unheard at most: half a second of 20 ms frames takes some milliseconds."""
 
     def __init__(self, decoder: FrameDecoder) -> None:
         self._decoder = decoder
@@ -110,6 +115,30 @@ class Concealer:
     def conceal(self, samples: int) -> tuple[Pcm, Source]:
         """Fill a hole of ``samples`` samples, a multiple of 120; `Source.PLC` or `Source.CNG`."""
         return self._fill(samples, self.FADE_START, self.FADE_END)
+
+    def resume(self, frame: BufferedFrame, late: Sequence[BufferedFrame], samples: int) -> Pcm:
+        """The last ``samples`` samples of the first frame after a run of concealment.
+
+        ``late``: the frames directly before it, which came when their time had passed; the decoder
+        is led through them unheard. The speech is faded in from the guess.
+
+        Raises :class:`softphone.opus.OpusError` for a packet that can't be decoded.
+        """
+        late = late[-self._MOST_LATE :]
+        back = self._decoder.guessed_from == (*late, frame)[0].timestamp
+        if not (back or late or samples < frame.samples):
+            return self._decoder.decode(frame)
+        guess = None if self._noisy else self._decoder.conceal(self._JOIN)
+        if back:
+            self._decoder.rewind()
+        for each in late:
+            with suppress(OpusError):
+                self._decoder.decode(each)
+        pcm = self._decoder.decode(frame)[-samples:]
+        if guess is not None and pcm.size >= self._JOIN:
+            up = np.linspace(0.0, 1.0, self._JOIN, dtype=np.float32)
+            pcm = np.concatenate((guess * (1.0 - up) + pcm[: self._JOIN] * up, pcm[self._JOIN :]))
+        return pcm
 
     def silence(self, samples: int) -> Pcm:
         """Fill ``samples`` samples, a multiple of 120, in which the sender was silent."""

@@ -34,6 +34,8 @@ class FrameDecoder:
         self._redundant_until = 0
         self._dred = DredState()
         self._dred_packet: tuple[int, int] | None = None
+        self._end: int | None = None
+        self._guessing = False
 
     def decode(self, frame: BufferedFrame) -> Pcm:
         """The frame itself.
@@ -47,11 +49,15 @@ class FrameDecoder:
         if enhance is not self._enhanced:
             self._enhanced = enhance
             self._decoder.complexity = self._complexity if enhance else self._plain_complexity
-        return self._decoder.decode(frame.payload)
+        pcm = self._decoder.decode(frame.payload)
+        self._heard_until(frame.end)
+        return pcm
 
     def decode_lbrr(self, following: BufferedFrame, samples: int) -> Pcm:
         """The ``samples`` samples before ``following``, from its in-band FEC."""
-        return self._decoder.decode_fec(following.payload, samples)
+        pcm = self._decoder.decode_fec(following.payload, samples)
+        self._heard_until(following.timestamp)
+        return pcm
 
     def decode_dred(self, later: BufferedFrame, timestamp: int, samples: int) -> Pcm:
         """The ``samples`` samples from ``timestamp`` on, from the DRED of a later packet."""
@@ -61,14 +67,35 @@ class FrameDecoder:
             self._dred_packet = None
             self._dred.parse(later.payload, max(offset, later.dred_reach) + _DRED_MARGIN)
             self._dred_packet = packet
-        return self._decoder.decode_dred(self._dred, offset, samples)
+        pcm = self._decoder.decode_dred(self._dred, offset, samples)
+        self._heard_until(timestamp + samples)
+        return pcm
 
     def conceal(self, samples: int) -> Pcm:
         """A guess at the next ``samples`` samples, a multiple of 120."""
+        if not self._guessing:
+            self._decoder.mark()
+            self._guessing = True
         return self._decoder.conceal(samples)
+
+    @property
+    def guessed_from(self) -> int | None:
+        """Timestamp of the media that the present guesses began with; None while nothing is guessed."""
+        return self._end if self._guessing else None
+
+    def rewind(self) -> None:
+        """Forget the present guesses: what they began with has come and is decoded as if in time."""
+        self._guessing = False
+        self._decoder.rewind()
 
     def reset(self) -> None:
         """Begin anew, for another stream."""
         self._decoder.reset()
+        self._end = None
+        self._guessing = False
         self._dred_packet = None
         self._redundant_until = 0
+
+    def _heard_until(self, timestamp: int) -> None:
+        self._end = timestamp
+        self._guessing = False

@@ -238,7 +238,9 @@ class PlayoutEngine:
         position = sources.timestamp
         last = self._buffer.last()
         delay = self._transit.delay(position, at)
-        gap = 0 if sources.own else (None if sources.next is None else sources.next.timestamp - position)
+        own = sources.own
+        gap = 0 if own else (None if sources.next is None else sources.next.timestamp - position)
+        contiguous = 0 if own is None else self._buffer.contiguous_until(own.end) - position
         dtx = self._in_dtx(sources)
         mouth_to_ear = self._mouth_to_ear(self._frame_samples, delay)
         frame = sources.samples / OPUS_CLOCK_RATE
@@ -251,7 +253,7 @@ class PlayoutEngine:
             delay=delay,
             mouth_to_ear=mouth_to_ear,
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
-            contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
+            contiguous=contiguous / OPUS_CLOCK_RATE,
             gap=None if gap is None else gap / OPUS_CLOCK_RATE,
             since_arrival=max(0.0, at - self._last_arrival),
             waited=self._waited / OPUS_CLOCK_RATE,
@@ -328,7 +330,7 @@ class PlayoutEngine:
         self._excess = None
         if sources.own is not None:
             self._excess = observation.delay - decision.target_delay
-            self._count_emitted(at, sources.own, decision)
+            self._count_emitted(at, sources.own, sources.samples, decision)
             self._played = sources.own
             self._frame_samples = sources.own.samples
         self._position = sources.timestamp + sources.samples
@@ -347,6 +349,9 @@ class PlayoutEngine:
         if source is Source.DRED and sources.dred is not None:
             return self._decoder.decode_dred(sources.dred, sources.timestamp, sources.samples)
         assert sources.own is not None
+        if self._concealer.concealed:
+            late = self._buffer.run_before(sources.own.timestamp)
+            return self._concealer.resume(sources.own, late, sources.samples)
         return self._decoder.decode(sources.own)
 
     def _conceal(self, samples: int, *, dtx: bool = False) -> tuple[Pcm, Source]:
@@ -376,11 +381,11 @@ class PlayoutEngine:
         stretcher.push(pcm)
         return pcm, action
 
-    def _count_emitted(self, at: float, frame: BufferedFrame, decision: Decision) -> None:
+    def _count_emitted(self, at: float, frame: BufferedFrame, samples: int, decision: Decision) -> None:
         statistics = self.statistics
-        statistics.jitter_buffer_emitted_count += frame.samples
-        statistics.jitter_buffer_delay += max(0.0, at - frame.arrival) * frame.samples
-        statistics.jitter_buffer_target_delay += decision.target_delay * frame.samples
+        statistics.jitter_buffer_emitted_count += samples
+        statistics.jitter_buffer_delay += max(0.0, at - frame.arrival) * samples
+        statistics.jitter_buffer_target_delay += decision.target_delay * samples
 
     def _append(self, pcm: Pcm) -> None:
         self._output = np.concatenate((self._output, pcm)) if self._output.size else pcm

@@ -20,11 +20,12 @@ class FrameSources:
     """The frame at the play position and where its audio could come from."""
 
     timestamp: int
-    """Extended timestamp of the frame."""
+    """Extended timestamp of the frame, or of what is left of it."""
     samples: int
     """Media it spans, samples at 48 kHz; 0 for a hole too small to fill."""
     own: BufferedFrame | None
-    """The packet itself or a whole copy of it."""
+    """The packet itself or a whole copy of it. It begins before `timestamp` when it came so late that
+    its beginning has been guessed."""
     lbrr: BufferedFrame | None
     """The next packet, when it holds in-band FEC for this frame."""
     dred: BufferedFrame | None
@@ -56,8 +57,10 @@ def find_sources(buffer: PacketBuffer, position: int, frame_samples: int) -> Fra
     from a better decoder state than after DRED.
     """
     own = buffer.get(position)
+    if own is None:
+        own = buffer.begun(position)
     if own is not None:
-        return FrameSources(position, own.samples, own, None, None, next(buffer.after(position), None))
+        return FrameSources(position, own.end - position, own, None, None, next(buffer.after(position), None))
     later = next(buffer.after(position), None)
     if later is None:
         return FrameSources(position, frame_samples, None, None, None, None)

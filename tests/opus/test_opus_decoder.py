@@ -193,3 +193,29 @@ def test_one_decoder_shared_by_threads_survives(lbrr_packets: list[bytes]) -> No
         thread.join()
     assert len(outputs) == 4 * 2 * 60
     assert all(np.isfinite(pcm).all() for pcm in outputs)
+
+
+@pytest.mark.parametrize("complexity", [0, 5, 7])
+def test_rewinding_undoes_concealment(lbrr_packets: list[bytes], complexity: int) -> None:
+    plain, guessing = Decoder(complexity=complexity), Decoder(complexity=complexity)
+    for packet in lbrr_packets[:10]:
+        plain.decode(packet)
+        guessing.decode(packet)
+    for gap in (480, 2880):
+        guessing.mark()
+        guessing.conceal(gap)
+        guessing.rewind()
+    guessing.decode_fec(lbrr_packets[10], 960)
+    guessing.rewind()
+    for packet in lbrr_packets[10:20]:
+        assert np.array_equal(guessing.decode(packet), plain.decode(packet))
+
+
+def test_rewinding_keeps_settings_and_needs_a_mark() -> None:
+    decoder = Decoder(complexity=5)
+    with pytest.raises(BadArgumentError, match="marked"):
+        decoder.rewind()
+    decoder.mark()
+    decoder.complexity = 7
+    decoder.rewind()
+    assert decoder.complexity == 7

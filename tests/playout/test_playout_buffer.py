@@ -58,3 +58,24 @@ def test_contiguous_media_ends_at_the_first_hole() -> None:
     assert buffer.drop_before(5 * 960) == 1
     assert buffer.first().sequence == 5
     assert buffer.last().sequence == 7
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "sequence"), [(3840, None), (3841, 4), (4320, 4), (4799, 4), (4800, None), (5760, None)]
+)
+def test_a_frame_has_begun_and_not_ended(timestamp: int, sequence: int | None) -> None:
+    buffer = PacketBuffer()
+    for number in (4, 7):
+        buffer.insert(frame(number))
+    begun = buffer.begun(timestamp)
+    assert (begun and begun.sequence) == sequence
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "run"), [(9 * 960, [7, 8]), (7 * 960, []), (6 * 960, [4, 5]), (4 * 960, []), (4000, [])]
+)
+def test_run_before_a_frame(timestamp: int, run: list[int]) -> None:
+    buffer = PacketBuffer()
+    for number in (4, 5, 7, 8):
+        buffer.insert(frame(number))
+    assert [each.sequence for each in buffer.run_before(timestamp)] == run

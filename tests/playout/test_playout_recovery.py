@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
 from softphone.playout import Action, Decision, Observation, PlayoutPolicy, PolicyConfig, Source
@@ -142,3 +143,63 @@ def test_a_repair_that_comes_in_the_middle_of_a_frame_is_used_for_the_rest(offse
     concealed = sum(media for source, media in made if source is Source.PLC)
     assert concealed == (1440 if offset_ms == 0 else 960)
     assert sum(media for _, media in made) == 3 * FRAME
+
+
+@pytest.mark.parametrize("copies", [0, 1])
+def test_of_a_packet_that_comes_in_the_middle_of_its_time_the_rest_is_played(copies: int) -> None:
+    """It is 5 ms late, or lost, and then its copy is."""
+    packets = opus_packets(fec=False, dred_ms=0)
+    delay = PATH_DELAY + 0.020 + 0.0065 + 0.045
+    whole = Receiver(max_delay=delay, packets=packets)
+    whole.run(whole.steady(80), 1.5)
+    there = Receiver(max_delay=delay, packets=packets)
+    arrivals = there.steady(80, lost=range(50, 50 + copies))
+    arrivals[50 + copies] = there.sent(50) + PATH_DELAY + 0.045
+    there.run(arrivals, 1.5, make=lambda index: there.packet(index, copies=copies))
+    made = [record for record in there.records if record.timestamp // FRAME == 50 and record.media]
+    assert [(record.source, record.media) for record in made] == [
+        (Source.PLC, 480),
+        (Source.RED if copies else Source.REGULAR, 480),
+    ]
+    statistics = there.engine.statistics
+    assert statistics.concealed_samples - whole.engine.statistics.concealed_samples == 480
+    assert statistics.jitter_buffer_emitted_count == sum(
+        record.media for record in there.records if record.source in (Source.REGULAR, Source.RED)
+    )
+    assert_as_if_in_time(there, whole, made[1].time)
+
+
+def assert_as_if_in_time(there: Receiver, whole: Receiver, time: float) -> None:
+    """From ``time`` on the same is heard, faded in over 5 ms."""
+    begin, fade = round(time * 48_000), 240
+    assert np.array_equal(there.pcm[begin + fade :], whole.pcm[begin + fade :])
+    assert not np.array_equal(there.pcm[begin - 480 : begin], whole.pcm[begin - 480 : begin])
+    steps = np.abs(np.diff(there.pcm[begin - 240 : begin + 480]))
+    assert steps.max() < 3 * np.abs(np.diff(whole.pcm)).max()
+
+
+@pytest.mark.parametrize(("held", "silent"), [(range(50, 58), False), (range(50, 75), True)])
+def test_after_late_packets_speech_goes_on_as_if_they_had_come_in_time(held: range, silent: bool) -> None:
+    """The decoder is led through them unheard; its guesses are forgotten."""
+    packets = opus_packets(fec=False, dred_ms=0)
+    whole = Receiver(packets=packets)
+    whole.run(whole.steady(100), 2.2)
+    there = Receiver(packets=packets)
+    arrivals = there.steady(100)
+    for index in held:
+        arrivals[index] = arrivals[held.stop] - 1e-4
+    there.run(arrivals, 2.2)
+    concealed = [record for record in there.records if record.source.is_concealment and record.time < 1.9]
+    assert 0 < len(concealed) < 2 * len(held)
+    assert (Source.CNG in {record.source for record in concealed}) is silent
+    assert_as_if_in_time(there, whole, concealed[-1].time + 0.010)
+
+
+def test_what_is_left_of_a_damaged_packet_is_concealed() -> None:
+    packets = list(opus_packets(fec=False, dred_ms=0))
+    packets[50] = bytes([packets[50][0] | 3]) + bytes([0xFF]) * 20  # a frame count that can't be
+    there = Receiver(max_delay=PATH_DELAY + 0.020 + 0.0065 + 0.045, packets=tuple(packets))
+    arrivals = there.steady(80)
+    arrivals[50] += 0.045
+    there.run(arrivals, 1.5)
+    assert {record.source for record in there.records if record.timestamp // FRAME == 50} == {Source.PLC}

@@ -37,6 +37,28 @@ def test_sources_of_the_frame_at_the_play_position(frames: list[BufferedFrame], 
     assert " ".join(find_sources(buffer, 0, 960).available()) == expected
 
 
+@pytest.mark.parametrize(
+    ("frame", "position", "expected", "samples"),
+    [
+        (held(0), 480, "regular plc", 480),
+        (held(0, samples=2880), 480, "regular plc", 2400),
+        (held(0, red=2), 480, "red plc", 480),
+        (held(0, samples=480), 480, "plc", 480),
+    ],
+)
+def test_of_a_frame_whose_beginning_has_passed_the_rest_is_offered(
+    frame: BufferedFrame, position: int, expected: str, samples: int
+) -> None:
+    buffer = PacketBuffer()
+    buffer.insert(frame)
+    buffer.insert(held(8))
+    found = find_sources(buffer, position, 480)
+    assert " ".join(found.available()) == expected
+    assert found.samples == samples
+    assert found.next is not None
+    assert found.next.sequence == 8
+
+
 def test_nearest_packet_with_enough_dred_is_used() -> None:
     buffer = PacketBuffer()
     for frame in (held(2, reach_ms=15), held(3, reach_ms=95), held(4, reach_ms=500)):

@@ -53,6 +53,8 @@ _LEVELS = 120
 _MAX_LAG = 3
 _MAX_INSERT = 1
 """Pauses are lengthened by less, in levels."""
+_IN_PART = (0, 1, 3)
+"""Columns of `NetworkCall.need` that half a frame can be made of: of in-band FEC only a whole one."""
 _BASE_WINDOW = 2.0
 _GRACE = 0.060
 """When the frame is played, after it began, as far as the reference delay is concerned."""
@@ -95,8 +97,14 @@ class Teacher:
         self._source = best
         """Price of the best source at each level; `_NEVER` when there is none. (n, levels)"""
         self._own = need[:, 0, None] <= heard[None, :]
-        self._half = (best >= _NEVER) & (need[:, 3, None] <= heard[None, :] + _TICK)
-        """Where the first 10 ms have to be concealed and DRED comes in time for the rest."""
+        rest = np.full_like(best, _NEVER)
+        for column in _IN_PART:
+            there = need[:, column, None] <= heard[None, :] + _TICK
+            rest = np.where(there, np.minimum(rest, order[column]), rest)
+        self._rest = rest
+        """The same for what comes in time for the second half."""
+        self._half = (best >= _NEVER) & (rest < _NEVER)
+        """Where the first 10 ms have to be concealed and the rest has not."""
         start = np.arange(call.frames) * FRAME
         after = np.append(np.minimum.accumulate(call.arrival[::-1])[::-1][1:], np.inf)
         self._later = (after - start)[:, None] <= heard[None, :]
@@ -176,7 +184,8 @@ class Teacher:
         concealed = self._conceal[:, None] * (weight * FRAME) + moved[lost]
         skipped = self._costs.skipping * (weight * FRAME) + _shifted(after, -_PER_FRAME)
         may_skip = self._later[frame] & ~self._own[frame]
-        halves = 0.5 * (self._conceal[:, None] + self._costs.dred) * (weight * FRAME) + moved[0]
+        rest = np.where(self._half[frame], self._rest[frame], 0.0)
+        halves = 0.5 * (self._conceal[:, None] + rest) * (weight * FRAME) + moved[0]
         value = np.where(self._half[frame], halves, concealed)
         value = np.where(there, np.where(there, source, 0.0) * (weight * FRAME) + moved[0], value)
         value = np.where(may_skip, np.minimum(value, skipped), value)
@@ -252,8 +261,9 @@ class Teacher:
         value += conceal
         half = np.tile(self._half[frame], len(TARGETS))
         if half.any():
-            saved = np.float32(0.5 * self._costs.dred * weight * FRAME)
-            np.copyto(value, moved[:1] + 0.5 * conceal + saved, where=half)
+            rest = np.where(self._half[frame], self._rest[frame], 0.0) * (0.5 * weight * FRAME)
+            rests = np.tile(rest, len(TARGETS)).astype(np.float32)
+            np.copyto(value, moved[:1] + 0.5 * conceal + rests, where=half)
         if self._later[frame].any():
             gone = (self._later[frame] & ~there) & (excess >= (FRAME - SKIP_SLACK) / _STEP)
             passed = np.take(after, self._places((levels - _PER_FRAME)[None, :]), axis=1)
