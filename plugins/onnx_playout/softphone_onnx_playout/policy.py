@@ -16,6 +16,7 @@ from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
 from softphone_onnx_playout.holding import START_DELAY, hold_target
 from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
+from softphone_onnx_playout.stall import StallWatch
 
 __all__ = ["OnnxPolicy"]
 
@@ -111,6 +112,8 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
+        self._stall.on_arrival(arrival, float(TARGETS[self._chosen]))
+        self._arrived = arrival.at
         self._needed = self._recent.add(arrival.at, arrival.relative_delay)
         if not arrival.late:
             self._late_since = math.inf
@@ -124,6 +127,7 @@ class OnnxPolicy(PlayoutPolicy):
     def on_repair(self, relative_delay: float) -> None:
         """Note the delay that a repair needed."""
         self._fallback.on_repair(relative_delay)
+        self._stall.on_need(self._arrived, relative_delay)
         self._features.on_repair(relative_delay)
 
     def decide(self, observation: Observation) -> Decision:
@@ -148,6 +152,8 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_since = math.inf
         self._recent: WindowMinimum = WindowMinimum(self.RECENT)
         self._needed = 0.0
+        self._stall = StallWatch()
+        self._arrived = 0.0
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
@@ -156,6 +162,7 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
+        possible &= TARGETS <= self._stall.most(observation.now)
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
