@@ -162,7 +162,7 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
-        possible &= TARGETS <= self._stall.most(observation.now)
+        possible &= self._stall.most(observation.now) >= TARGETS
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
