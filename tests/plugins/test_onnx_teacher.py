@@ -211,6 +211,7 @@ def test_policy_conceals_short_holes_in_place_and_goes_back_to_long_ones() -> No
         (replace(control, concealed=0.5, recoverable=0.5), 0.060, False, Action.RECOVER),
         (replace(control, concealed=0.2, recoverable=0.2), 0.060, False, Action.PLAY),
         (replace(control, concealed=0.5, recoverable=0.1, mouth_to_ear=0.4), 0.060, False, Action.PLAY),
+        (replace(control, concealed=1.5, recoverable=1.5), 0.060, False, Action.PLAY),
         (control, 0.060, True, Action.WAIT),  # the model expects it to pay
         (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
         (replace(control, dtx=True, pause=True), 0.030, False, Action.COMPRESS),

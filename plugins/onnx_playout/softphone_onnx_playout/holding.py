@@ -20,6 +20,8 @@ GROWTH_BAND = 0.010
 """A hole in which the delay is further below the target is used to come nearer, seconds."""
 LONG_HOLE = 0.420
 """From such a hole on its words are gone back to, seconds; a shorter one is concealed in place."""
+OLD_WORDS = 1.0
+"""Words that would be heard later than others by more are left, seconds."""
 SHORT_DELAY = 0.250
 """Delay from mouth to ear up to which words are worth being late for, seconds."""
 ABOVE = 0.005
@@ -49,7 +51,7 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
     excess = observation.delay - observation.lead - target
     source = observation.best
     if (
-        observation.recoverable
+        0.0 < observation.recoverable <= OLD_WORDS
         and observation.concealed >= LONG_HOLE
         and observation.mouth_to_ear <= SHORT_DELAY
     ):
