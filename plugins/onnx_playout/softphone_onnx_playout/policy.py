@@ -152,7 +152,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_since = math.inf
         self._recent: WindowMinimum = WindowMinimum(self.RECENT)
         self._needed = 0.0
-        self._stall = StallWatch()
+        self._stall: StallWatch = StallWatch()
         self._arrived = 0.0
         self._slow = 0
 

@@ -1,13 +1,22 @@
 """The networks that a model is trained on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from softphone.sending import SendingConfig
 from softphone.sim.network import generate_trace
-from softphone.sim.random_profile import random_profile
+from softphone.sim.profile import (
+    GilbertElliott,
+    JitterDistribution,
+    NetworkProfile,
+    OutageMode,
+    PeriodicOutage,
+    Stalls,
+)
+from softphone.sim.random_profile import log_uniform, random_profile
 from softphone.sim.trace import PacketTrace
 from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.speech import FRAME, SpeechLibrary
@@ -18,6 +27,9 @@ _MODES = ("auto", "auto", "auto", "auto", "auto", "auto", "both", "dred", "lbrr"
 _BITRATES = (24_000, 32_000, 48_000, 48_000, 48_000, 64_000)
 _TRACE_SHARE = 0.5
 """Share of the calls over given traces, when there are any."""
+_PLAIN_SHARE = 0.3
+"""Share of the random networks on which only one thing is wrong: there a model learns exactly what
+that one thing needs."""
 
 
 def read_traces(folder: Path) -> dict[str, PacketTrace]:
@@ -65,5 +77,31 @@ class NetworkGenerator:
             delays = np.array([np.nan if fate is None else fate for fate in fates])
             if np.isfinite(delays).any():
                 return PacketTrace(delays)
-        profile = random_profile(rng, duration=self._frames * FRAME)
+        plain = rng.random() < _PLAIN_SHARE
+        profile = _plain_profile(rng) if plain else random_profile(rng, duration=self._frames * FRAME)
         return generate_trace(profile, self._frames, seed)
+
+
+def _plain_profile(rng: np.random.Generator) -> NetworkProfile:
+    """Bursts of loss, jitter that reorders, stalls or outages, and nothing besides."""
+    profile = NetworkProfile(delay=log_uniform(rng, 0.008, 0.15), jitter=log_uniform(rng, 0.0002, 0.004))
+    kind = rng.random()
+    if kind < 0.5:
+        loss = log_uniform(rng, 0.03, 0.4)
+        burst = max(loss / (1 - loss), 1.0) * log_uniform(rng, 1.1, 8)
+        return replace(profile, loss_model=GilbertElliott.from_mean(loss, burst))
+    if kind < 0.65:
+        return replace(
+            profile,
+            jitter=float(rng.uniform(0.005, 0.1)),
+            jitter_distribution=JitterDistribution.UNIFORM,
+            keep_order=False,
+            loss=log_uniform(rng, 0.002, 0.1),
+        )
+    if kind < 0.85:
+        shortest = log_uniform(rng, 0.08, 0.3)
+        longest = shortest * float(rng.uniform(1, 3))
+        return replace(profile, stalls=Stalls(log_uniform(rng, 1.0, 8.0), shortest, longest))
+    mode = list(OutageMode)[int(rng.integers(len(OutageMode)))]
+    period = PeriodicOutage(float(rng.uniform(3, 8)), log_uniform(rng, 0.1, 0.6), mode)
+    return replace(profile, periodic_outage=period)
