@@ -81,6 +81,8 @@ class Concealer:
     SILENCE_FADE = 0.03
     """Fade to comfort noise when the sender is known to be silent, seconds."""
     _JOIN = 240
+    _FADE_IN = 120
+    """Samples, no more than the shortest frame has: the less is changed of what was said, the better."""
     _MOST_LATE = 25
     """Late frames decoded unheard at most: half a second of 20 ms frames takes some milliseconds."""
 
@@ -128,16 +130,16 @@ class Concealer:
         back = self._decoder.guessed_from == (*late, frame)[0].timestamp
         if not (back or late or samples < frame.samples):
             return self._decoder.decode(frame)
-        guess = None if self._noisy else self._decoder.conceal(self._JOIN)
+        guess = None if self._noisy else self._decoder.conceal(self._FADE_IN)
         if back:
             self._decoder.rewind()
         for each in late:
             with suppress(OpusError):
                 self._decoder.decode(each)
         pcm = self._decoder.decode(frame)[-samples:]
-        if guess is not None and pcm.size >= self._JOIN:
-            up = np.linspace(0.0, 1.0, self._JOIN, dtype=np.float32)
-            pcm = np.concatenate((guess * (1.0 - up) + pcm[: self._JOIN] * up, pcm[self._JOIN :]))
+        if guess is not None:
+            up = np.linspace(0.0, 1.0, self._FADE_IN, dtype=np.float32)
+            pcm[: self._FADE_IN] = guess * (1.0 - up) + pcm[: self._FADE_IN] * up
         return pcm
 
     def silence(self, samples: int) -> Pcm:
