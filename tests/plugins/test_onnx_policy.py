@@ -122,6 +122,36 @@ def test_the_delay_runs_ahead_of_a_queue_that_grows() -> None:
     assert policy.decide(HERE).target_delay >= 0.005 * 20
 
 
+class _PatientModel:
+    """Wants to wait for everything."""
+
+    def predict(self, features):
+        costs = np.zeros(OUTPUTS, np.float32)
+        costs[-1] = -5.0
+        return costs
+
+
+@pytest.mark.parametrize(
+    ("concealed", "waited", "late", "action"),
+    [
+        (0.0, 0.0, False, Action.WAIT),
+        (0.03, 0.03, False, Action.WAIT),
+        (0.03, 0.0, False, Action.PLAY),
+        (0.03, 0.0, True, Action.WAIT),
+    ],
+)
+def test_what_was_begun_in_a_hole_is_gone_on_with(
+    concealed: float, waited: float, late: bool, action: Action
+) -> None:
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_PatientModel()), [0.001] * 500)
+    policy.on_arrival(replace(arrival(500), late=late))
+    hole = replace(
+        HERE, now=10.1, sources=(Source.PLC,), gap=None, buffered=0.0, contiguous=0.0, concealed=concealed,
+        waited=waited,
+    )  # fmt: skip
+    assert policy.decide(hole).action is action
+
+
 def test_target_keeps_the_limit() -> None:
     policy = fed(OnnxPolicy(PolicyConfig(max_delay=0.150)), [0.0, 0.120] * 500)
     offset = HERE.mouth_to_ear - HERE.delay

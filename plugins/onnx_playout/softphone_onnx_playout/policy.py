@@ -167,11 +167,13 @@ class OnnxPolicy(PlayoutPolicy):
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
+        # To wait in the middle of a hole would break the rhythm besides.
+        undecided = late or not observation.concealed or observation.waited > 0.0
         best = int(np.argmin(costs))
         inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
         if self._acquainted and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
-        return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+        return float(TARGETS[self._chosen]), bool(undecided and predicted[-1] < -reluctance)
 
     @property
     def _acquainted(self) -> bool:
