@@ -57,6 +57,9 @@ class OnnxPolicy(PlayoutPolicy):
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
+    STEADFAST = True
+    """Whether a hole of which a part was concealed is concealed to its end, unless packets come too late:
+    to wait in the middle of it would break the rhythm besides."""
     RECENT = 0.1
     """Seconds of packets whose fastest is kept pace with at least, whatever the model says: what all of
     them needed, the next will need, too. Held packets come all at once, the last of them in time."""
@@ -167,8 +170,7 @@ class OnnxPolicy(PlayoutPolicy):
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
-        # To wait in the middle of a hole would break the rhythm besides.
-        undecided = late or not observation.concealed or observation.waited > 0.0
+        undecided = late or not observation.concealed or observation.waited > 0.0 or not self.STEADFAST
         best = int(np.argmin(costs))
         inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
         if self._acquainted and costs[self._chosen] - costs[best] > inertia:

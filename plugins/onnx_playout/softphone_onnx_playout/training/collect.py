@@ -45,6 +45,7 @@ class _Driver(OnnxPolicy):
 
     INERTIA = 1.5
     LATE_RELUCTANCE = 0.2
+    STEADFAST = False
 
 
 class _Explorer:
