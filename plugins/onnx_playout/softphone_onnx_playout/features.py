@@ -11,7 +11,7 @@ from softphone.rtp.packet import OPUS_CLOCK_RATE
 
 __all__ = ["FEATURES", "TARGETS", "TENT_AT", "FeatureExtractor"]
 
-_MS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 100, 120, 140, 160, 190, 220, 260, 300, 350, 400, 480)
+_MS = (*range(0, 130, 10), 140, 160, 190, 220, 260, 300, 350, 400, 480)
 TARGETS: NDArray[np.float64] = np.array(_MS) / 1000.0
 """Delays among which the model chooses, on the scale of `Observation.delay`, seconds."""
 
