@@ -122,6 +122,33 @@ def test_the_delay_runs_ahead_of_a_queue_that_grows() -> None:
     assert policy.decide(HERE).target_delay >= 0.005 * 20
 
 
+class _HastyModel:
+    """Wants no delay at all."""
+
+    def predict(self, features):
+        return np.append(np.linspace(0.0, 100.0, len(TARGETS)), 1.0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("repairs", "target"),
+    [
+        ([], 0.0),
+        ([(9.0, 0.021), (9.5, 0.030), (9.9, 0.040)], 0.021),
+        ([(9.5, 0.021), (9.9, 0.030)], 0.0),  # too few
+        ([(6.0, 0.021), (9.5, 0.030), (9.9, 0.040)], 0.0),  # too long ago
+        ([(9.0, 0.121), (9.5, 0.130), (9.9, 0.140)], 0.0),  # what bursts need is weighed by the model
+    ],
+)
+def test_fast_repairs_are_not_missed(repairs: list[tuple[float, float]], target: float) -> None:
+    policy = OnnxPolicy(PolicyConfig(), model=_HastyModel())
+    due = list(repairs)
+    for number in range(500):
+        policy.on_arrival(arrival(number, 0.0))
+        while due and due[0][0] <= 0.020 * number:
+            policy.on_repair(due.pop(0)[1])
+    assert policy.decide(HERE).target_delay == pytest.approx(target + ABOVE)
+
+
 class _PatientModel:
     """Wants to wait for everything."""
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +64,13 @@ class OnnxPolicy(PlayoutPolicy):
     RECENT = 0.1
     """Seconds of packets whose fastest is kept pace with at least, whatever the model says: what all of
     them needed, the next will need, too. Held packets come all at once, the last of them in time."""
+    REPAIR_SOON = 0.050
+    """Repairs by one of the next packets, which need no more than this, seconds, are given the time that
+    the fastest of them needs: with a little less delay all would be missed."""
+    REPAIRS = 3
+    """If there were so many of them ..."""
+    REPAIRS_SECONDS = 3.0
+    """... in so many seconds; of a single loss nothing follows."""
     LATE_RUN = 0.030
     """Seconds of nothing but late packets after which the latest sets the pace: the path becomes longer."""
     LEAD = 0.020
@@ -131,6 +139,8 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay that a repair needed."""
         self._fallback.on_repair(relative_delay)
         self._stall.on_need(self._arrived, relative_delay)
+        if relative_delay <= self.REPAIR_SOON:
+            self._repairs.append((self._arrived, relative_delay))
         self._features.on_repair(relative_delay)
 
     def decide(self, observation: Observation) -> Decision:
@@ -156,6 +166,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._recent: WindowMinimum = WindowMinimum(self.RECENT)
         self._needed = 0.0
         self._stall: StallWatch = StallWatch()
+        self._repairs: deque[tuple[float, float]] = deque()
         self._arrived = 0.0
         self._slow = 0
 
@@ -183,10 +194,17 @@ class OnnxPolicy(PlayoutPolicy):
         return self._features.lossy or self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
 
     def _keep_pace(self, observation: Observation, target: float) -> float:
-        """Not less than the latest packets needed, as far as the limit allows."""
+        """Not less than the latest packets and repairs needed, as far as the limit allows."""
         offset = observation.mouth_to_ear - observation.delay
         most = self.config.max_delay - offset - observation.frame
-        return max(target, min(self._needed, most))
+        return max(target, min(max(self._needed, self._repair_needs(observation.now)), most))
+
+    def _repair_needs(self, now: float) -> float:
+        """The delay that the fastest of the latest repairs needed, seconds; 0 when they were few."""
+        repairs = self._repairs
+        while repairs and repairs[0][0] < now - self.REPAIRS_SECONDS:
+            repairs.popleft()
+        return min(need for _, need in repairs) if len(repairs) >= self.REPAIRS else 0.0
 
     def _hurried(self, decision: Decision) -> Decision:
         """Words that were gone back to are heard late; those after them soon not any more."""
