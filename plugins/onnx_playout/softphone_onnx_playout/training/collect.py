@@ -41,12 +41,13 @@ class Lesson:
 
 
 class _Driver(OnnxPolicy):
-    """Changes its mind sooner than in a call, and so meets more."""
+    """Changes its mind sooner than in a call, and is kept from less, and so meets more."""
 
     DELAY_WEIGHT = 0.6
     INERTIA = RETURN_INERTIA = 1.5
     LATE_RELUCTANCE = 0.2
     STEADFAST = False
+    REPAIRS = 1_000_000
 
 
 class _Explorer:
