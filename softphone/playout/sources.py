@@ -12,7 +12,7 @@ _DRED_LOOKAHEAD = 64
 """Later packets searched for DRED: more than the second that DRED can reach back."""
 
 _MIN_STEP = 120
-"""libopus conceals in steps of 2.5 ms; a smaller hole is passed over."""
+"""libopus conceals in steps of 2.5 ms; a smaller hole, or rest of a frame, is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def find_sources(buffer: PacketBuffer, position: int, frame_samples: int) -> Fra
     own = buffer.get(position)
     if own is None:
         own = buffer.begun(position)
-    if own is not None:
+    if own is not None and own.end - position >= _MIN_STEP:
         return FrameSources(position, own.end - position, own, None, None, next(buffer.after(position), None))
     later = next(buffer.after(position), None)
     if later is None:

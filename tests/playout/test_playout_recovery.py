@@ -3,11 +3,13 @@
 import itertools
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from softphone.playout import Action, Decision, Observation, PlayoutPolicy, PolicyConfig, Source
+from softphone.rtp.packet import RtpPacket
 from tests.support.stream import FRAME, PATH_DELAY, Receiver, opus_packets
 
 OUTAGE = range(50, 62)
@@ -203,3 +205,20 @@ def test_what_is_left_of_a_damaged_packet_is_concealed() -> None:
     arrivals[50] += 0.045
     there.run(arrivals, 1.5)
     assert {record.source for record in there.records if record.timestamp // FRAME == 50} == {Source.PLC}
+
+
+@pytest.mark.parametrize("shift", range(-959, 960, 137))
+def test_packets_beside_the_raster_of_frames_are_no_danger(shift: int) -> None:
+    """Only a broken or hostile sender shifts its timestamps by parts of a frame."""
+    there = Receiver("histogram", packets=opus_packets())
+    chance = random.Random(shift)
+    arrivals = {index: at + chance.choice([0.0, 0.06, 0.12]) for index, at in there.steady(100).items()}
+
+    def shifted(index: int) -> RtpPacket:
+        packet = there.packet(index)
+        return replace(packet, timestamp=(packet.timestamp + shift * (index % 3)) % 2**32)
+
+    there.run(arrivals, 2.5, make=shifted)
+    assert np.isfinite(there.pcm).all()
+    for before, after in itertools.pairwise(there.records):
+        assert after.timestamp >= before.timestamp + before.media

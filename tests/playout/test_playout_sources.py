@@ -44,6 +44,8 @@ def test_sources_of_the_frame_at_the_play_position(frames: list[BufferedFrame], 
         (held(0, samples=2880), 480, "regular plc", 2400),
         (held(0, red=2), 480, "red plc", 480),
         (held(0, samples=480), 480, "plc", 480),
+        (held(0), 840, "regular plc", 120),
+        (held(0), 841, "plc", 480),
     ],
 )
 def test_of_a_frame_whose_beginning_has_passed_the_rest_is_offered(

@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 # The formula is dear; its values at each millisecond are as good.
 _DELAYS = np.arange(0.0, 2.0, 0.001)
 _IMPAIRMENTS = delay_impairment(_DELAYS)
+_MOST_REPAIRS = 300
 _FIRST = int(np.searchsorted(TARGETS, START_DELAY)) - 1
 """The target that a stream begins with: what it is begun with is kept until there is a reason."""
 
@@ -166,7 +167,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._recent: WindowMinimum = WindowMinimum(self.RECENT)
         self._needed = 0.0
         self._stall: StallWatch = StallWatch()
-        self._repairs: deque[tuple[float, float]] = deque()
+        self._repairs: deque[tuple[float, float]] = deque(maxlen=_MOST_REPAIRS)
         self._arrived = 0.0
         self._slow = 0
 
