@@ -96,7 +96,8 @@ class PacketBuffer:
 
     def contiguous_until(self, timestamp: int) -> int:
         """End of the media that is held without a hole from `timestamp` on."""
-        end = timestamp
+        begun = self.begun(timestamp)
+        end = timestamp if begun is None or timestamp in self._frames else begun.end
         while (frame := self._frames.get(end)) is not None:
             end = frame.end
         return end

@@ -238,9 +238,6 @@ class PlayoutEngine:
         position = sources.timestamp
         last = self._buffer.last()
         delay = self._transit.delay(position, at)
-        own = sources.own
-        gap = 0 if own else (None if sources.next is None else sources.next.timestamp - position)
-        contiguous = 0 if own is None else self._buffer.contiguous_until(own.end) - position
         dtx = self._in_dtx(sources)
         mouth_to_ear = self._mouth_to_ear(self._frame_samples, delay)
         frame = sources.samples / OPUS_CLOCK_RATE
@@ -253,8 +250,8 @@ class PlayoutEngine:
             delay=delay,
             mouth_to_ear=mouth_to_ear,
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
-            contiguous=contiguous / OPUS_CLOCK_RATE,
-            gap=None if gap is None else gap / OPUS_CLOCK_RATE,
+            contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
+            gap=None if sources.gap is None else sources.gap / OPUS_CLOCK_RATE,
             since_arrival=max(0.0, at - self._last_arrival),
             waited=self._waited / OPUS_CLOCK_RATE,
             concealed=self._concealer.concealed,

@@ -35,6 +35,13 @@ class FrameSources:
     silent: bool = False
     """`dred` does not describe the frame but says that the sender was silent then."""
 
+    @property
+    def gap(self) -> int | None:
+        """Samples from `timestamp` to the first that is held; None when nothing is."""
+        if self.own is not None:
+            return 0
+        return None if self.next is None else self.next.timestamp - self.timestamp
+
     def available(self) -> tuple[Source, ...]:
         """All sources, best first; always ends with PLC."""
         found: list[Source] = []

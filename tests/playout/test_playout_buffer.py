@@ -54,6 +54,7 @@ def test_contiguous_media_ends_at_the_first_hole() -> None:
     for number in (4, 5, 7):
         buffer.insert(frame(number))
     assert buffer.contiguous_until(4 * 960) == 6 * 960
+    assert buffer.contiguous_until(4 * 960 + 480) == 6 * 960
     assert buffer.contiguous_until(6 * 960) == 6 * 960
     assert buffer.drop_before(5 * 960) == 1
     assert buffer.first().sequence == 5

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _DELAYS = np.arange(0.0, 2.0, 0.001)
 _IMPAIRMENTS = delay_impairment(_DELAYS)
 _MOST_REPAIRS = 300
+"""Repairs remembered at most: 3 s of frames of 10 ms."""
 _FIRST = int(np.searchsorted(TARGETS, START_DELAY)) - 1
 """The target that a stream begins with: what it is begun with is kept until there is a reason."""
 

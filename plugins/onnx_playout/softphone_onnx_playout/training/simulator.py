@@ -177,9 +177,6 @@ class Simulator:
     def _observe(self, at: float, sources: FrameSources) -> Observation:
         position, last = sources.timestamp, self._buffer.last()
         delay = self._transit.delay(position, at)
-        own = sources.own
-        gap = 0 if own else (None if sources.next is None else sources.next.timestamp - position)
-        contiguous = 0 if own is None else self._buffer.contiguous_until(own.end) - position
         frame = sources.samples / OPUS_CLOCK_RATE
         mouth_to_ear = self._mouth_to_ear(delay)
         room = self._max_delay - mouth_to_ear - frame
@@ -190,8 +187,8 @@ class Simulator:
             delay=delay,
             mouth_to_ear=mouth_to_ear,
             buffered=0.0 if last is None else max(0, last.end - position) / OPUS_CLOCK_RATE,
-            contiguous=contiguous / OPUS_CLOCK_RATE,
-            gap=None if gap is None else gap / OPUS_CLOCK_RATE,
+            contiguous=(self._buffer.contiguous_until(position) - position) / OPUS_CLOCK_RATE,
+            gap=None if sources.gap is None else sources.gap / OPUS_CLOCK_RATE,
             since_arrival=max(0.0, at - self._last_arrival),
             waited=self._waited,
             concealed=self._concealed,
