@@ -150,9 +150,9 @@ def test_a_header_has_one_form_only(data: bytes) -> None:
     assert header.pack() == data[:length]
 
 
-@given(st.binary(max_size=100), st.data())
-def test_a_flipped_bit_is_noticed(payload: bytes, data: st.DataObject) -> None:
-    frame = bytearray(SframeSender(KEY).protect(payload))
+@given(st.integers(0, MAX_VALUE), st.integers(0, MAX_VALUE), st.binary(max_size=100), st.data())
+def test_a_flipped_bit_is_noticed(kid: int, ctr: int, payload: bytes, data: st.DataObject) -> None:
+    frame = bytearray(SframeSender(KEY, kid=kid, first_ctr=ctr).protect(payload))
     bit = data.draw(st.integers(0, 8 * len(frame) - 1))
     frame[bit // 8] ^= 1 << bit % 8
     with pytest.raises(SframeError):
