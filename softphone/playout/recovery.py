@@ -40,13 +40,16 @@ class Hole:
     def recoverable(self, buffer: PacketBuffer, position: int, room: float) -> float:
         """Seconds before ``position`` to go back to where what is held begins, whole steps of 10 ms.
 
-        At most ``room`` seconds; 0 when nothing is held that describes the hole.
+        At most ``room`` seconds; 0 when nothing is held that describes so late a part of the hole.
         """
         begin = self.oldest(position)
         if begin == position:
             return 0.0
-        described = [frame.timestamp - frame.dred_reach for frame in buffer.after(begin - 1)]
-        if not described:
-            return 0.0
-        back = min(position - max(begin, min(described)), math.floor(room * OPUS_CLOCK_RATE))
+        first = max(begin, position - math.floor(room * OPUS_CLOCK_RATE + 0.5))
+        described = (
+            max(first, frame.timestamp - frame.dred_reach)
+            for frame in buffer.after(begin - 1)
+            if frame.end > first
+        )
+        back = position - min(described, default=position)
         return max(0, back) // _STEP * _STEP / OPUS_CLOCK_RATE

@@ -80,6 +80,18 @@ def test_nothing_to_go_back_to() -> None:
     assert there.engine.statistics.actions_masked == 0
 
 
+@pytest.mark.parametrize(("max_delay", "heard"), [(0.25, FRAME // 2), (0.22, 0)])
+def test_only_words_that_can_still_be_heard_are_gone_back_to(max_delay: float, heard: int) -> None:
+    there = receiver(max_delay=max_delay, dred_ms=0)
+    arrivals = there.steady(120, lost=range(53, 62))
+    for index in range(50, 53):
+        arrivals[index] = there.steady(120)[61] - 0.001
+    there.run(arrivals, 3.2)
+    words = [record for record in there.records if record.source is Source.REGULAR]
+    assert sum(record.media for record in words if record.timestamp // FRAME in OUTAGE) == heard
+    assert bool(there.engine.statistics.recovered_samples) == bool(heard)
+
+
 def test_dred_that_reaches_back_less_far_than_the_hole_gives_the_end_of_it() -> None:
     there = receiver(dred_ms=160)
     there.run(there.steady(120, lost=OUTAGE), 3.2)
