@@ -184,7 +184,8 @@ def play(
     records: list[TraceRecord] = []
     chosen = playout_policies.load(policy)(PolicyConfig(max_delay=MAX_DELAY))
     engine = PlayoutEngine(PlayoutConfig(max_delay=MAX_DELAY), chosen, on_trace=records.append)
-    engine.set_path_delay(profile.delay, 2 * profile.delay)
+    smallest = min((delay for _, delay in arrivals), default=profile.delay)
+    engine.set_path_delay(smallest, 2 * smallest)
     heard = []
     following = 0
     for tick in range(round(seconds * RATE / TICK)):
