@@ -15,7 +15,7 @@ from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, ship
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
-from softphone.playout import Action, Arrival, Observation, PlayoutConfig, PolicyConfig, Source
+from softphone.playout import Action, Arrival, Effort, Observation, PlayoutConfig, PolicyConfig, Source
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
 from softphone.sim.call import SimulationConfig, simulate_call
@@ -177,6 +177,19 @@ def test_what_was_begun_in_a_hole_is_gone_on_with(
         waited=waited,
     )  # fmt: skip
     assert policy.decide(hole).action is action
+
+
+def test_a_delay_for_which_no_pause_comes_is_shortened_in_speech() -> None:
+    policy = fed(OnnxPolicy(PolicyConfig()), [0.001] * 500)
+    efforts = []
+    for step in range(200):
+        high = replace(HERE, now=10.0 + 0.020 * step, delay=0.180, mouth_to_ear=0.2365)
+        decision = policy.decide(high)
+        assert decision.action is Action.COMPRESS
+        efforts.append(decision.effort)
+    patient = round(OnnxPolicy.OVERDUE / 0.020)
+    assert set(efforts[:patient]) == {Effort.PAUSES}
+    assert set(efforts[patient + 1 :]) == {Effort.SPEECH}
 
 
 def test_target_keeps_the_limit() -> None:

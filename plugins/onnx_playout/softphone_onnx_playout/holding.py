@@ -6,6 +6,7 @@ __all__ = [
     "ABOVE",
     "GROWTH_BAND",
     "LONG_HOLE",
+    "PATIENCE",
     "PAUSE_BAND",
     "SKIP_SLACK",
     "SPEECH_BAND",
@@ -24,6 +25,8 @@ OLD_WORDS = 1.0
 """Words that would be heard later than others by more are left, seconds."""
 SHORT_DELAY = 0.250
 """Delay from mouth to ear up to which words are worth being late for, seconds."""
+PATIENCE = 0.100
+"""A frame is waited for no longer when something after it is there, seconds."""
 ABOVE = 0.005
 """The delay is held so far above the target, seconds: a repair that needs the target itself must
 not come a moment too late."""
@@ -44,21 +47,21 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
 
     A hole is a chance to come to the target unheard: below it, wait; above, pass over what is
     lost. Otherwise a hole is concealed in place, unless it is so long that words would be
-    missed, or the caller expects waiting to pay (``wait``). What is there is played, longer or
-    shorter.
+    missed, or the caller expects waiting to pay (``wait``); a frame behind which others have come
+    is not waited for long. What is there is played, longer or shorter.
     """
     target += ABOVE
     excess = observation.delay - observation.lead - target
     source = observation.best
-    if (
-        0.0 < observation.recoverable <= OLD_WORDS
-        and observation.concealed >= LONG_HOLE
-        and observation.mouth_to_ear <= SHORT_DELAY
-    ):
+    back = observation.recoverable
+    # Time by which the delay has to grow can be spent on the words of the hole.
+    bearable = observation.mouth_to_ear <= SHORT_DELAY or back <= observation.frame - excess
+    if 0.0 < back <= OLD_WORDS and observation.concealed >= LONG_HOLE and bearable:
         return Decision(Action.RECOVER, source, target)
     if observation.missing and not observation.dtx:
         nothing = observation.nothing_held
-        if wait or (nothing and excess < -GROWTH_BAND):
+        patient = wait and (nothing or observation.waited < PATIENCE)
+        if patient or (nothing and excess < -GROWTH_BAND):
             return Decision(Action.WAIT, source, target)
         if nothing and excess > 0.0:
             # Guessing faster only makes late what is still on its way.

@@ -79,6 +79,10 @@ class OnnxPolicy(PlayoutPolicy):
     """The delay is then so far ahead of it, seconds: the next packet may be later still."""
     LATE_MEMORY = 0.5
     """Seconds for which a packet that came too late counts."""
+    EXCESS = 0.080
+    """Delay above the target that is mended in speech too, seconds, ..."""
+    OVERDUE = 2.0
+    """... when the pauses of so many seconds were not enough."""
     SLOW = 0.002
     """CPU seconds that one step may take."""
     SLOW_STEPS = 3
@@ -156,7 +160,8 @@ class OnnxPolicy(PlayoutPolicy):
             else:
                 self._watch(self._clock() - began)
                 target = self._keep_pace(observation, target)
-                return self._hurried(hold_target(observation, target, wait=wait))
+                decision = self._hurried(hold_target(observation, target, wait=wait))
+                return self._overdue(observation, decision)
         return self._fallback.decide(observation)
 
     def _begin(self) -> None:
@@ -170,6 +175,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._stall: StallWatch = StallWatch()
         self._repairs: deque[tuple[float, float]] = deque(maxlen=_MOST_REPAIRS)
         self._arrived = 0.0
+        self._above_since = math.inf
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
@@ -216,6 +222,16 @@ class OnnxPolicy(PlayoutPolicy):
             self._hurry = self._hurry and decision.action is not Action.PLAY
         elif self._hurry:
             return decision._replace(effort=Effort.URGENT)
+        return decision
+
+    def _overdue(self, observation: Observation, decision: Decision) -> Decision:
+        """A delay for which no pause comes is shortened in speech."""
+        if observation.delay - decision.target_delay <= self.EXCESS:
+            self._above_since = math.inf
+            return decision
+        self._above_since = min(self._above_since, observation.now)
+        if decision.action is Action.COMPRESS and observation.now - self._above_since >= self.OVERDUE:
+            return decision._replace(effort=max(decision.effort, Effort.SPEECH))
         return decision
 
     def _watch(self, seconds: float) -> None:
