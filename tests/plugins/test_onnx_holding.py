@@ -60,7 +60,13 @@ WORDS_MISSED = replace(STARVED, concealed=LONG_HOLE, recoverable=0.200)
         ),
         pytest.param(replace(WORDS_MISSED, recoverable=1.1), 0.0, False, Action.PLAY, id="nor old ones"),
         pytest.param(replace(WORDS_MISSED, concealed=LONG_HOLE / 2), 0.0, False, Action.PLAY, id="nor a few"),
+        pytest.param(replace(STARVED, pause=True), 0.050, False, Action.PLAY, id="nor in a pause"),
+        pytest.param(
+            replace(BEHIND_A_LOSS, gap=0.010, frame=0.010), 0.002, False, Action.PLAY, id="nor half a frame"
+        ),
         pytest.param(replace(STARVED, dtx=True), 0.0, True, Action.PLAY, id="silence is not waited for"),
+        pytest.param(replace(STARVED, dtx=True), -0.050, True, Action.STRETCH, id="but made longer"),
+        pytest.param(replace(STARVED, dtx=True), 0.050, False, Action.COMPRESS, id="and shorter"),
     ],
 )
 def test_what_is_done(observation: Observation, off: float, wait: bool, action: Action) -> None:

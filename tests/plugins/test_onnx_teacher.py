@@ -15,11 +15,20 @@ from softphone_onnx_playout.training.network_call import NetworkCall
 from softphone_onnx_playout.training.networks import NetworkGenerator
 from softphone_onnx_playout.training.simulator import Simulator
 from softphone_onnx_playout.training.speech import FRAME, SpeechLibrary, SpeechPattern
-from softphone_onnx_playout.training.teacher import Teacher, Visit
+from softphone_onnx_playout.training.teacher import COMMITMENT, Teacher, Visit
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
-from softphone.playout import Action, Observation, PlayoutConfig, PolicyConfig, Source, TraceRecord
+from softphone.playout import (
+    Action,
+    Decision,
+    Observation,
+    PlayoutConfig,
+    PlayoutPolicy,
+    PolicyConfig,
+    Source,
+    TraceRecord,
+)
 from softphone.playout.policies.fixed import FixedPolicy
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
@@ -198,30 +207,46 @@ def test_teacher_waits_sooner_for_what_is_late_than_for_what_is_lost() -> None:
     assert lost > 0.5
 
 
-def test_policy_conceals_short_holes_in_place_and_goes_back_to_long_ones() -> None:
-    control = Observation(
-        now=1.0, frame=0.020, sources=(Source.PLC,), delay=0.060, mouth_to_ear=0.100, buffered=0.0,
-        contiguous=0.0, gap=None, since_arrival=0.1, waited=0.0, concealed=0.020, pause=False, dtx=False,
-        reach=0.0, round_trip=0.05,
-    )  # fmt: skip
-    table = [
-        (control, 0.060, False, Action.PLAY),  # at the target
-        (control, 0.120, False, Action.WAIT),  # below it
-        (replace(control, concealed=0.5), 0.060, False, Action.PLAY),  # nothing has come yet
-        (replace(control, concealed=0.5, recoverable=0.5), 0.060, False, Action.RECOVER),
-        (replace(control, concealed=0.2, recoverable=0.2), 0.060, False, Action.PLAY),
-        (replace(control, concealed=0.5, recoverable=0.1, mouth_to_ear=0.4), 0.060, False, Action.PLAY),
-        (replace(control, concealed=1.5, recoverable=1.5), 0.060, False, Action.PLAY),
-        (control, 0.060, True, Action.WAIT),  # the model expects it to pay
-        (replace(control, dtx=True), 0.120, True, Action.STRETCH),  # nothing is missing
-        (replace(control, dtx=True, pause=True), 0.030, False, Action.COMPRESS),
-        (replace(control, pause=True), 0.030, False, Action.PLAY),  # it may still come
-        (replace(control, gap=0.020), 0.040, False, Action.SKIP),  # lost, and above the target
-        (replace(control, gap=0.020), 0.060, False, Action.PLAY),
-        (replace(control, gap=0.010, frame=0.010), 0.055, False, Action.PLAY),  # half a frame isn't a chance
-    ]
-    for observation, target, wait, action in table:
-        assert hold_target(observation, target, wait=wait).action is action
+class _Held(PlayoutPolicy):
+    """Holds one delay, and waits for nothing else."""
+
+    start_delay = 0.030
+
+    def __init__(self, config: PolicyConfig, target: float) -> None:
+        super().__init__(config)
+        self.target = target
+
+    def decide(self, observation: Observation) -> Decision:
+        return hold_target(observation, self.target, wait=False)
+
+
+@pytest.mark.parametrize("target", [0.020, 0.050])
+def test_the_teacher_knows_what_a_delay_too_small_for_repairs_costs(
+    library: SpeechLibrary, target: float
+) -> None:
+    """In comparison with one that is enough, as the simulation has it; a commitment ends, though."""
+    enough, frames = 0.120, 1250
+    targets = [int(np.searchsorted(TARGETS, each)) for each in (target, enough)]
+    saved, said = [], []
+    for seed in (1, 2, 3):
+        speech = library.draw(np.random.default_rng(seed), frames)
+        trace = generate_trace(parse_profile("loss=20,burst=3,delay=40"), frames + 50, seed)
+        call = NetworkCall.make(trace, speech, SendingConfig(bitrate=48_000))
+        visits: list[Visit] = []
+
+        def note(frame: int, observation: Observation, visits: list[Visit] = visits) -> None:
+            if not observation.missing and 100 < frame < frames - COMMITMENT:
+                visits.append(Visit(frame, observation.now - frame * FRAME, 0.0))
+
+        runs = [
+            Simulator(call, _Held(PolicyConfig(), target), on_step=note).run(),
+            Simulator(call, _Held(PolicyConfig(), enough)).run(),
+        ]
+        low, high = (call_cost(run, np.repeat(speech.active, 2)).total for run in runs)
+        saved.append(low - high)
+        labels = Teacher(call).label(visits[::40])[:, targets]
+        said.append(float(np.mean(labels[:, 0] - labels[:, 1])) / (COMMITMENT * FRAME))
+    assert 0.65 < np.mean(said) / np.mean(saved) < 1.05
 
 
 def test_committing_is_never_better_than_choosing(library: SpeechLibrary) -> None:

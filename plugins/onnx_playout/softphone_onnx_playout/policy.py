@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from softphone.playout import Action, Arrival, Decision, Effort, Observation, PlayoutPolicy, PolicyConfig
-from softphone.playout.delay import WindowMinimum
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
@@ -26,8 +24,6 @@ _log = logging.getLogger(__name__)
 # The formula is dear; its values at each millisecond are as good.
 _DELAYS = np.arange(0.0, 2.0, 0.001)
 _IMPAIRMENTS = delay_impairment(_DELAYS)
-_MOST_REPAIRS = 300
-"""Repairs remembered at most: 3 s of frames of 10 ms."""
 _FIRST = int(np.searchsorted(TARGETS, START_DELAY)) - 1
 """The target that a stream begins with: what it is begun with is kept until there is a reason."""
 
@@ -55,24 +51,11 @@ class OnnxPolicy(PlayoutPolicy):
     """The same for a target with less delay."""
     ACQUAINTANCE = 50
     """Packets that must have come, unless one is lost or late, before the first target is replaced."""
-    RELUCTANCE = 1.5
+    RELUCTANCE = 3.0
     """R·s that waiting must save over going on: whoever marked it knew what would come, and a
     listener minds a broken rhythm more than a short hole."""
     LATE_RELUCTANCE = -0.3
     """The same while packets come too late: then the delay has to grow, and going on loses them all."""
-    STEADFAST = True
-    """Whether a hole of which a part was concealed is concealed to its end, unless packets come too late:
-    to wait in the middle of it would break the rhythm besides."""
-    RECENT = 0.1
-    """Seconds of packets whose fastest is kept pace with at least, whatever the model says: what all of
-    them needed, the next will need, too. Held packets come all at once, the last of them in time."""
-    REPAIR_SOON = 0.050
-    """Repairs by one of the next packets, which need no more than this, seconds, are given the time that
-    the fastest of them needs: with a little less delay all would be missed."""
-    REPAIRS = 3
-    """If there were so many of them ..."""
-    REPAIRS_SECONDS = 3.0
-    """... in so many seconds; of a single loss nothing follows."""
     LATE_RUN = 0.030
     """Seconds of nothing but late packets after which the latest sets the pace: the path becomes longer."""
     LEAD = 0.020
@@ -131,22 +114,21 @@ class OnnxPolicy(PlayoutPolicy):
         self._packets += 1
         self._stall.on_arrival(arrival, float(TARGETS[self._chosen]))
         self._arrived = arrival.at
-        self._needed = self._recent.add(arrival.at, arrival.relative_delay)
+        # Of held packets, which come all at once, the last counts.
+        self._needed = arrival.relative_delay
         if not arrival.late:
             self._late_since = math.inf
         else:
             self._late_at = arrival.at
             self._late_since = min(self._late_since, arrival.at)
             if arrival.at - self._late_since >= self.LATE_RUN:
-                self._needed = arrival.relative_delay + self.LEAD
+                self._needed += self.LEAD
         self._features.on_arrival(arrival)
 
     def on_repair(self, relative_delay: float) -> None:
         """Note the delay that a repair needed."""
         self._fallback.on_repair(relative_delay)
         self._stall.on_need(self._arrived, relative_delay)
-        if relative_delay <= self.REPAIR_SOON:
-            self._repairs.append((self._arrived, relative_delay))
         self._features.on_repair(relative_delay)
 
     def decide(self, observation: Observation) -> Decision:
@@ -170,10 +152,8 @@ class OnnxPolicy(PlayoutPolicy):
         self._hurry = False
         self._late_at = -math.inf
         self._late_since = math.inf
-        self._recent: WindowMinimum = WindowMinimum(self.RECENT)
         self._needed = 0.0
         self._stall: StallWatch = StallWatch()
-        self._repairs: deque[tuple[float, float]] = deque(maxlen=_MOST_REPAIRS)
         self._arrived = 0.0
         self._above_since = math.inf
         self._slow = 0
@@ -189,12 +169,11 @@ class OnnxPolicy(PlayoutPolicy):
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
-        undecided = late or not observation.concealed or observation.waited > 0.0 or not self.STEADFAST
         best = int(np.argmin(costs))
         inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
         if self._acquainted and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
-        return float(TARGETS[self._chosen]), bool(undecided and predicted[-1] < -reluctance)
+        return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
 
     @property
     def _acquainted(self) -> bool:
@@ -202,17 +181,9 @@ class OnnxPolicy(PlayoutPolicy):
         return self._features.lossy or self._late_at > -math.inf or self._packets >= self.ACQUAINTANCE
 
     def _keep_pace(self, observation: Observation, target: float) -> float:
-        """Not less than the latest packets and repairs needed, as far as the limit allows."""
+        """Not less than the last packet needed, as far as the limit allows."""
         offset = observation.mouth_to_ear - observation.delay
-        most = self.config.max_delay - offset - observation.frame
-        return max(target, min(max(self._needed, self._repair_needs(observation.now)), most))
-
-    def _repair_needs(self, now: float) -> float:
-        """The delay that the fastest of the latest repairs needed, seconds; 0 when they were few."""
-        repairs = self._repairs
-        while repairs and repairs[0][0] < now - self.REPAIRS_SECONDS:
-            repairs.popleft()
-        return min(need for _, need in repairs) if len(repairs) >= self.REPAIRS else 0.0
+        return max(target, min(self._needed, self.config.max_delay - offset - observation.frame))
 
     def _hurried(self, decision: Decision) -> Decision:
         """Words that were gone back to are heard late; those after them soon not any more."""

@@ -41,13 +41,15 @@ class Lesson:
 
 
 class _Driver(OnnxPolicy):
-    """Changes its mind sooner than in a call, and is kept from less, and so meets more."""
+    """Changes its mind sooner than in a call, and so meets more.
 
-    DELAY_WEIGHT = 0.6
+    What is chosen once a model is there is fixed here: choosing it changes no lesson.
+    """
+
+    DELAY_WEIGHT = 0.7
     INERTIA = RETURN_INERTIA = 1.5
-    LATE_RELUCTANCE = 0.2
-    STEADFAST = False
-    REPAIRS = 1_000_000
+    RELUCTANCE = 2.0
+    LATE_RELUCTANCE = 0.0
 
 
 class _Explorer:
@@ -73,7 +75,7 @@ class _Explorer:
             return self._student.predict(features)
         costs = np.full(OUTPUTS, 1e6, np.float32)
         costs[self._wanted or 0] = 0.0
-        costs[-1] = -1.0 if self._rng.random() < self._often else 1.0
+        costs[-1] = -1e6 if self._rng.random() < self._often else 1e6
         return costs
 
 

@@ -10,7 +10,8 @@ no policy can beat. And for each state and each target delay D the cost of *comm
 D: the rules of the playout core hold D, and at each frame the commitment ends with a small
 probability; from there on V counts. A student that were taught differences of V alone would
 learn to need no reserve, since the teacher can always build one just in time. The commitment
-makes a reserve worth what it is worth to somebody who cannot see the future.
+makes a reserve worth what it is worth to somebody who cannot see the future. For the same reason
+it waits for nothing that only the teacher knows will come, but for late packets at a price.
 
 A third: what it costs to wait 10 ms for a frame that is not there, against going on at once.
 """
@@ -27,6 +28,7 @@ from softphone_onnx_playout.features import TARGETS
 from softphone_onnx_playout.holding import (
     ABOVE,
     GROWTH_BAND,
+    PATIENCE,
     PAUSE_BAND,
     SKIP_SLACK,
     SPEECH_BAND,
@@ -41,8 +43,9 @@ __all__ = ["COMMITMENT", "Teacher", "Visit"]
 COMMITMENT = 250
 """Frames that a choice of target is kept on average."""
 
-_PATIENCE = 10
-"""Ticks that a commitment waits at most for what it knows will come."""
+_DOUBT = 1.0
+"""R·s that waiting for a late packet must save in a commitment: who holds a delay can't know that it
+comes. That a lost one will be repaired it knows even less, and does not wait for that."""
 _STEP = 0.005
 _TICK = 0.010
 _PER_TICK = 2
@@ -109,6 +112,7 @@ class Teacher:
         after = np.append(np.minimum.accumulate(call.arrival[::-1])[::-1][1:], np.inf)
         self._later = (after - start)[:, None] <= heard[None, :]
         self._first = _first_level(best < _NEVER)
+        self._first_own = _first_level(self._own)
         self._first_held = _first_level((best < _NEVER) | self._later)
         weight = self._costs.weight(call.speech.active)
         self._weight = weight
@@ -123,6 +127,8 @@ class Teacher:
         self._last_wait = int(np.sum(self._delays + CODEC_DELAY + FRAME <= max_delay))
         """First level at which the core waits no longer."""
         self._base = _reference(call)
+        self._decided = np.arange(_LEVELS) // _PER_TICK * _PER_TICK
+        """Levels at which it is decided about a frame that is heard at each level: at ticks."""
 
     def bound(self) -> float:
         """Mean loss of R of the best choices, seeing everything, from the best start."""
@@ -148,18 +154,20 @@ class Teacher:
                 ended = np.tile(value.astype(np.float32), (1, len(TARGETS)))
                 at_once = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))
                 held = self._waited(frame, at_once)
-                for index in at.get(frame, ()):
-                    labels[index] = self._marks(visits[index], at_once, held)
+                if frame in at:
+                    foreseen = self._foreseen(frame, at_once)
+                    for index in at[frame]:
+                        labels[index] = self._marks(visits[index], at_once, held, foreseen)
             value = self._best(frame, value)
         return value, labels
 
-    def _marks(self, visit: Visit, at_once: Held, held: Held) -> NDArray[np.float32]:
+    def _marks(self, visit: Visit, at_once: Held, held: Held, foreseen: Held) -> NDArray[np.float32]:
         run, level = self._state(visit)
         costs = held[run, level::_LEVELS]
         later = min(level + _PER_TICK, _LEVELS - 1)
         place = visit.target * _LEVELS
         price = self._wait_prices(visit.frame)[run, 1]
-        waiting = price + held[min(run + 1, _RUNS - 1), place + later] - at_once[run, place + level]
+        waiting = price + foreseen[min(run + 1, _RUNS - 1), place + later] - at_once[run, place + level]
         return np.append(costs, waiting).astype(np.float32)
 
     def _state(self, visit: Visit) -> tuple[int, int]:
@@ -238,7 +246,7 @@ class Teacher:
     def _hold(self, frame: int, after: Held) -> Held:
         """Cost of going on at once."""
         levels = np.arange(_LEVELS)
-        excess = levels[None, :] - self._target(frame)[:, None]
+        excess = self._decided[None, :] - self._target(frame)[:, None]
         if self._call.speech.pause[frame]:
             lag = self._lag(frame, Effort.PAUSES)
             beyond = np.abs(excess) > PAUSE_BAND / _STEP
@@ -276,35 +284,62 @@ class Teacher:
         return value
 
     def _waited(self, frame: int, value: Held) -> Held:
-        """While nothing is there, waits until the delay is at the target; and for what will come,
-        if that pays."""
-        levels = np.arange(_LEVELS)
+        """While nothing is there, waits until the delay is at the target; and for a late packet, if
+        that pays."""
         there = self._source[frame] < _NEVER
         if there.all():
             return value
+        levels = np.arange(_LEVELS)
         nothing = ~there & ~self._later[frame]
-        limit = -(-(self._last_wait - levels) // _PER_TICK)
-        limit = np.clip(np.minimum(limit, (_LEVELS - 1 - levels) // _PER_TICK), 0, None)
+        limit = self._wait_limit()
         until = np.minimum((self._first_held[frame] - levels) // _PER_TICK, limit)
-        below = self._target(frame)[:, None] - GROWTH_BAND / _STEP - levels[None, :]
+        below = self._target(frame)[:, None] - GROWTH_BAND / _STEP - self._decided[None, :]
         grown = np.where(nothing, np.clip(np.ceil(below / _PER_TICK), 0, until[None, :]), 0)
-        coming = (self._first[frame] - levels) // _PER_TICK
-        worth = ~there & (coming > 0) & (coming <= np.where(nothing, limit, np.minimum(limit, _PATIENCE)))
         result = value.copy()
+        self._wait_for(frame, value, grown.astype(np.int64), result)
+        late = np.where(there, 0, self._worth(self._first_own[frame], nothing))
+        return self._wait_for(frame, value, late[None, :], result, doubt=_DOUBT)
+
+    def _foreseen(self, frame: int, value: Held) -> Held:
+        """Waits for whatever will come, if that pays."""
+        there = self._source[frame] < _NEVER
+        if there.all():
+            return value
+        coming = np.where(there, 0, self._worth(self._first[frame], ~there & ~self._later[frame]))
+        return self._wait_for(frame, value, coming[None, :], value.copy(), doubt=0.0)
+
+    def _worth(self, first: NDArray[np.int64], nothing: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Ticks to wait for what is there from the levels ``first`` on; 0 where that is too long."""
+        coming = (first - np.arange(_LEVELS)) // _PER_TICK
+        limit = self._wait_limit()
+        bearable = coming <= np.where(nothing, limit, np.minimum(limit, round(PATIENCE / _TICK)))
+        return np.where((coming > 0) & bearable, coming, 0)
+
+    def _wait_limit(self) -> NDArray[np.int64]:
+        levels = np.arange(_LEVELS)
+        limit = np.minimum(-(-(self._last_wait - levels) // _PER_TICK), (_LEVELS - 1 - levels) // _PER_TICK)
+        return np.clip(limit, 0, None)
+
+    def _wait_for(
+        self, frame: int, value: Held, ticks: NDArray[np.int64], result: Held, doubt: float | None = None
+    ) -> Held:
+        """Enters what waiting so many ticks costs into ``result``; with a ``doubt`` only where it pays.
+
+        ``ticks`` has shape (targets or 1, levels).
+        """
+        if not ticks.any():
+            return result
         prices = self._wait_prices(frame).astype(np.float32)
-        for count, choice in ((grown.astype(np.int64), False), (np.where(worth, coming, 0)[None, :], True)):
-            ticks = np.broadcast_to(count, (len(TARGETS), _LEVELS))
-            if not ticks.any():
-                continue
-            end = self._places(levels[None, :] + ticks * _PER_TICK)
-            ticks = ticks.ravel()
-            for run in range(_RUNS):
-                after = np.minimum(run + (ticks + 1) // 2, _RUNS - 1)
-                waited = value[after, end] + prices[run, ticks]
-                if choice:
-                    np.minimum(result[run], waited, out=result[run], where=ticks > 0)
-                else:
-                    np.copyto(result[run], waited, where=ticks > 0)
+        ticks = np.broadcast_to(ticks, (len(TARGETS), _LEVELS))
+        end = self._places(np.arange(_LEVELS)[None, :] + ticks * _PER_TICK)
+        ticks = ticks.ravel()
+        for run in range(_RUNS):
+            after = np.minimum(run + (ticks + 1) // 2, _RUNS - 1)
+            waited = value[after, end] + prices[run, ticks]
+            if doubt is None:
+                np.copyto(result[run], waited, where=ticks > 0)
+            else:
+                np.minimum(result[run], waited + np.float32(doubt), out=result[run], where=ticks > 0)
         return result
 
     def _target(self, frame: int) -> Array:
