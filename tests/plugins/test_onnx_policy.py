@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from softphone_onnx_playout import OnnxPolicy
+from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import FEATURES, TARGETS, TENT_AT, FeatureExtractor
 from softphone_onnx_playout.holding import ABOVE
 from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, shipped_model
@@ -120,6 +121,41 @@ def test_the_delay_runs_ahead_of_a_queue_that_grows() -> None:
     for number in range(500, 520):
         policy.on_arrival(replace(arrival(number, 0.005 * (number - 500)), late=True))
     assert policy.decide(HERE).target_delay >= 0.005 * 20
+
+
+class _Preferring:
+    """Finds all targets equal, delay included, but one, which saves ``gain`` in ``share`` of the steps."""
+
+    favourite = 8
+
+    def __init__(self, gain: float, share: float) -> None:
+        self.gain, self.share, self.steps = gain, share, 0
+
+    def predict(self, features):
+        self.steps += 1
+        offset = HERE.mouth_to_ear - HERE.delay
+        costs = -OnnxPolicy.DELAY_WEIGHT * OnnxPolicy.HORIZON * delay_impairment(TARGETS + offset)
+        costs[self.favourite] -= self.gain if self.steps % 10 < 10 * self.share else -self.gain
+        return np.append(costs, 1.0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("gain", "share", "seconds", "chosen"),
+    [
+        pytest.param(10.0, 1.0, 0.1, True, id="much, at once"),
+        pytest.param(1.0, 1.0, 0.1, False, id="little, at once"),
+        pytest.param(1.0, 1.0, 5.0, True, id="little, but lasting"),
+        pytest.param(1.0, 0.3, 5.0, False, id="little, now and then"),
+        pytest.param(0.1, 1.0, 5.0, False, id="next to nothing"),
+    ],
+)
+def test_a_small_advantage_counts_when_it_lasts(
+    gain: float, share: float, seconds: float, chosen: bool
+) -> None:
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(gain, share)), [0.0] * 500)
+    for step in range(round(seconds / 0.020)):
+        target = policy.decide(replace(HERE, now=10.0 + 0.020 * step)).target_delay
+    assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
 
 
 class _PatientModel:

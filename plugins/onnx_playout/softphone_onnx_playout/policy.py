@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softphone.playout import Action, Arrival, Decision, Effort, Observation, PlayoutPolicy, PolicyConfig
 from softphone.playout.policies.histogram import HistogramPolicy
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 # The formula is dear; its values at each millisecond are as good.
 _DELAYS = np.arange(0.0, 2.0, 0.001)
 _IMPAIRMENTS = delay_impairment(_DELAYS)
+_MOST = 20.0
+"""R·s that a target counts at most as dearer than the best, where costs are averaged."""
 _FIRST = int(np.searchsorted(TARGETS, START_DELAY)) - 1
 """The target that a stream begins with: what it is begun with is kept until there is a reason."""
 
@@ -42,13 +45,17 @@ class OnnxPolicy(PlayoutPolicy):
 
     HORIZON = 5.0
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
-    DELAY_WEIGHT = 0.7
+    DELAY_WEIGHT = 1.0
     """What delay counts: above 1 for less delay, below for fewer gaps."""
     INERTIA = 4.0
     """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
     the best one."""
     RETURN_INERTIA = 1.5
     """The same for a target with less delay."""
+    LASTING = 0.2
+    """R·s that another target must save on average to replace the present one all the same."""
+    AVERAGED = 3.0
+    """Seconds over which that is averaged."""
     ACQUAINTANCE = 50
     """Packets that must have come, unless one is lost or late, before the first target is replaced."""
     RELUCTANCE = 3.0
@@ -156,6 +163,8 @@ class OnnxPolicy(PlayoutPolicy):
         self._stall: StallWatch = StallWatch()
         self._arrived = 0.0
         self._above_since = math.inf
+        self._usual: NDArray[np.float64] | None = None
+        self._usual_at = self._usual_since = 0.0
         self._slow = 0
 
     def _choose(self, model: CostModel, observation: Observation) -> tuple[float, bool]:
@@ -169,11 +178,27 @@ class OnnxPolicy(PlayoutPolicy):
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
+        usually_best, lasting = self._averaged(costs, observation.now)
         best = int(np.argmin(costs))
         inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
         if self._acquainted and costs[self._chosen] - costs[best] > inertia:
             self._chosen = best
+        elif self._acquainted and lasting > self.LASTING and costs[usually_best] < costs[self._chosen]:
+            self._chosen = usually_best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    def _averaged(self, costs: NDArray[np.float64], now: float) -> tuple[int, float]:
+        """The target that was cheapest on average lately, and what it would have saved, R·s."""
+        above = np.minimum(costs - costs.min(), _MOST)
+        if self._usual is None:
+            self._usual, self._usual_since = above, now
+        else:
+            self._usual += (1.0 - math.exp((self._usual_at - now) / self.AVERAGED)) * (above - self._usual)
+        self._usual_at = now
+        if now - self._usual_since < self.AVERAGED:
+            return self._chosen, 0.0
+        best = int(np.argmin(self._usual))
+        return best, float(self._usual[self._chosen] - self._usual[best])
 
     @property
     def _acquainted(self) -> bool:

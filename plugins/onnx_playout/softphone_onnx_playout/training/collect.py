@@ -1,5 +1,6 @@
 """One round of teaching: somebody drives, the teacher says what each choice would have cost."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,7 @@ class _Driver(OnnxPolicy):
 
     DELAY_WEIGHT = 0.7
     INERTIA = RETURN_INERTIA = 1.5
+    LASTING = math.inf
     RELUCTANCE = 2.0
     LATE_RELUCTANCE = 0.0
 
