@@ -15,7 +15,7 @@ __all__ = [
     "hold_target",
 ]
 
-START_DELAY = 0.030
+START_DELAY = 0.028
 """Delay at which a stream begins to play, seconds."""
 GROWTH_BAND = 0.010
 """A hole in which the delay is further below the target is used to come nearer, seconds."""
@@ -42,13 +42,16 @@ SKIP_SLACK = 0.005
 _ROUNDING = 1e-6
 
 
-def hold_target(observation: Observation, target: float, *, wait: bool) -> Decision:
+def hold_target(
+    observation: Observation, target: float, *, wait: bool, slack: float = PAUSE_BAND
+) -> Decision:
     """Move towards a ``target`` (seconds), so that the words keep their rhythm.
 
     A hole is a chance to come to the target unheard: below it, wait; above, pass over what is
     lost. Otherwise a hole is concealed in place, unless it is so long that words would be
     missed, or the caller expects waiting to pay (``wait``); a frame behind which others have come
-    is not waited for long. What is there is played, longer or shorter.
+    is not waited for long. What is there is played, longer or shorter; a delay that is ``slack``
+    (seconds) too long is left alone.
     """
     target += ABOVE
     excess = observation.delay - observation.lead - target
@@ -68,7 +71,7 @@ def hold_target(observation: Observation, target: float, *, wait: bool) -> Decis
             return Decision(Action.PLAY, source, target)
         if observation.gap and excess >= observation.frame - SKIP_SLACK:
             return Decision(Action.SKIP, source, target)
-    if abs(excess) <= PAUSE_BAND + _ROUNDING:
+    if -PAUSE_BAND - _ROUNDING <= excess <= slack + _ROUNDING:
         return Decision(Action.PLAY, source, target)
     effort = Effort.PAUSES
     if abs(excess) > SPEECH_BAND:

@@ -69,6 +69,9 @@ class OnnxPolicy(PlayoutPolicy):
     """The delay is then so far ahead of it, seconds: the next packet may be later still."""
     LATE_MEMORY = 0.5
     """Seconds for which a packet that came too late counts."""
+    SLACK = 0.008
+    """Delay above the target that is left alone, seconds: less than below it, for it is heard in every
+    answer."""
     EXCESS = 0.080
     """Delay above the target that is mended in speech too, seconds, ..."""
     OVERDUE = 2.0
@@ -149,7 +152,7 @@ class OnnxPolicy(PlayoutPolicy):
             else:
                 self._watch(self._clock() - began)
                 target = self._keep_pace(observation, target)
-                decision = self._hurried(hold_target(observation, target, wait=wait))
+                decision = self._hurried(hold_target(observation, target, wait=wait, slack=self.SLACK))
                 return self._overdue(observation, decision)
         return self._fallback.decide(observation)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from softphone.playout import Observation, PolicyConfig
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
-from softphone_onnx_playout.holding import ABOVE
+from softphone_onnx_playout.holding import ABOVE, PAUSE_BAND
 from softphone_onnx_playout.model import OUTPUTS, CostModel
 from softphone_onnx_playout.policy import OnnxPolicy
 from softphone_onnx_playout.training.network_call import NetworkCall
@@ -50,8 +50,13 @@ class _Driver(OnnxPolicy):
     DELAY_WEIGHT = 0.7
     INERTIA = RETURN_INERTIA = 1.5
     LASTING = math.inf
+    SLACK = PAUSE_BAND
     RELUCTANCE = 2.0
     LATE_RELUCTANCE = 0.0
+
+    @property
+    def start_delay(self) -> float:
+        return 0.030
 
 
 class _Explorer:
