@@ -45,7 +45,7 @@ class OnnxPolicy(PlayoutPolicy):
 
     HORIZON = 5.0
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
-    DELAY_WEIGHT = 1.0
+    DELAY_WEIGHT = 0.85
     """What delay counts: above 1 for less delay, below for fewer gaps."""
     INERTIA = 4.0
     """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
