@@ -152,7 +152,8 @@ class _Preferring:
 def test_a_small_advantage_counts_when_it_lasts(
     gain: float, share: float, seconds: float, chosen: bool
 ) -> None:
-    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(gain, share)), [0.0] * 500)
+    needed = [0.0] * 400 + [0.120] + [0.0] * 99
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(gain, share)), needed)
     for step in range(round(seconds / 0.020)):
         target = policy.decide(replace(HERE, now=10.0 + 0.020 * step)).target_delay
     assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
