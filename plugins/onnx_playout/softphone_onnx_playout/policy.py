@@ -53,7 +53,7 @@ class OnnxPolicy(PlayoutPolicy):
     the best one."""
     RETURN_INERTIA = 1.5
     """The same for a target with less delay."""
-    LASTING = 0.2
+    LASTING = 0.4
     """R·s that another target must save on average to replace the present one all the same."""
     AVERAGED = 3.0
     """Seconds over which that is averaged."""
