@@ -81,3 +81,11 @@ def test_what_is_done(observation: Observation, off: float, wait: bool, action: 
 )
 def test_the_farther_off_the_more_effort(off: float, effort: Effort) -> None:
     assert hold_target(replace(PLAYING, delay=PLAYING.delay + off), TARGET, wait=False).effort is effort
+
+
+@pytest.mark.parametrize(
+    ("off", "action"), [(0.010, Action.COMPRESS), (0.006, Action.PLAY), (-0.010, Action.PLAY)]
+)
+def test_less_is_left_alone_above_the_target_than_below_it(off: float, action: Action) -> None:
+    observation = replace(PLAYING, delay=PLAYING.delay + off)
+    assert hold_target(observation, TARGET, wait=False, slack=0.008).action is action
