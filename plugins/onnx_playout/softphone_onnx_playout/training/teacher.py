@@ -126,8 +126,12 @@ class Teacher:
         self._delay_cost = FRAME * delay_impairment(self._delays + CODEC_DELAY)
         self._last_wait = int(np.sum(self._delays + CODEC_DELAY + FRAME <= max_delay))
         """First level at which the core waits no longer."""
+        levels = np.arange(_LEVELS)
+        most = np.minimum(-(-(self._last_wait - levels) // _PER_TICK), (_LEVELS - 1 - levels) // _PER_TICK)
+        self._longest = np.clip(most, 0, None)
+        """Ticks that can be waited at most from each level."""
         self._base = _reference(call)
-        self._decided = np.arange(_LEVELS) // _PER_TICK * _PER_TICK
+        self._decided = levels // _PER_TICK * _PER_TICK
         """Levels at which it is decided about a frame that is heard at each level: at ticks."""
 
     def bound(self) -> float:
@@ -291,8 +295,7 @@ class Teacher:
             return value
         levels = np.arange(_LEVELS)
         nothing = ~there & ~self._later[frame]
-        limit = self._wait_limit()
-        until = np.minimum((self._first_held[frame] - levels) // _PER_TICK, limit)
+        until = np.minimum((self._first_held[frame] - levels) // _PER_TICK, self._longest)
         below = self._target(frame)[:, None] - GROWTH_BAND / _STEP - self._decided[None, :]
         grown = np.where(nothing, np.clip(np.ceil(below / _PER_TICK), 0, until[None, :]), 0)
         result = value.copy()
@@ -311,14 +314,9 @@ class Teacher:
     def _worth(self, first: NDArray[np.int64], nothing: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Ticks to wait for what is there from the levels ``first`` on; 0 where that is too long."""
         coming = (first - np.arange(_LEVELS)) // _PER_TICK
-        limit = self._wait_limit()
-        bearable = coming <= np.where(nothing, limit, np.minimum(limit, round(PATIENCE / _TICK)))
+        longest = self._longest
+        bearable = coming <= np.where(nothing, longest, np.minimum(longest, round(PATIENCE / _TICK)))
         return np.where((coming > 0) & bearable, coming, 0)
-
-    def _wait_limit(self) -> NDArray[np.int64]:
-        levels = np.arange(_LEVELS)
-        limit = np.minimum(-(-(self._last_wait - levels) // _PER_TICK), (_LEVELS - 1 - levels) // _PER_TICK)
-        return np.clip(limit, 0, None)
 
     def _wait_for(
         self, frame: int, value: Held, ticks: NDArray[np.int64], result: Held, doubt: float | None = None
