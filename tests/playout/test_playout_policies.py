@@ -22,25 +22,9 @@ from softphone.playout.policies.control import DelayControl
 from softphone.playout.policies.fixed import FixedPolicy
 from softphone.playout.policies.histogram import DelayHistogram, HistogramPolicy
 from softphone.playout.policy import Effort
+from tests.support.observations import HERE
 from tests.support.stream import Receiver
 
-HERE = Observation(
-    now=10.0,
-    frame=0.020,
-    sources=(Source.REGULAR, Source.PLC),
-    delay=0.080,
-    mouth_to_ear=0.1365,
-    buffered=0.080,
-    contiguous=0.080,
-    gap=0.0,
-    since_arrival=0.005,
-    waited=0.0,
-    concealed=0.0,
-    pause=False,
-    dtx=False,
-    reach=0.0,
-    round_trip=None,
-)
 LOST = replace(HERE, sources=(Source.PLC,), gap=0.020, contiguous=0.0)
 EMPTY = replace(LOST, gap=None, buffered=0.0)
 

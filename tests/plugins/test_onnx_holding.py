@@ -6,26 +6,11 @@ import pytest
 from softphone_onnx_playout.holding import ABOVE, LONG_HOLE, PATIENCE, hold_target
 
 from softphone.playout import Action, Effort, Observation, Source
+from tests.support.observations import HERE
 
 TARGET = 0.080
 
-PLAYING = Observation(
-    now=10.0,
-    frame=0.020,
-    sources=(Source.REGULAR, Source.PLC),
-    delay=TARGET + ABOVE,
-    mouth_to_ear=TARGET + ABOVE + 0.060,
-    buffered=0.080,
-    contiguous=0.080,
-    gap=0.0,
-    since_arrival=0.005,
-    waited=0.0,
-    concealed=0.0,
-    pause=False,
-    dtx=False,
-    reach=0.0,
-    round_trip=None,
-)
+PLAYING = replace(HERE, delay=TARGET + ABOVE, mouth_to_ear=TARGET + ABOVE + 0.060)
 STARVED = replace(PLAYING, sources=(Source.PLC,), gap=None, buffered=0.0, contiguous=0.0)
 BEHIND_A_LOSS = replace(STARVED, gap=0.020)
 WORDS_MISSED = replace(STARVED, concealed=LONG_HOLE, recoverable=0.200)

@@ -16,30 +16,13 @@ from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, ship
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
-from softphone.playout import Action, Arrival, Effort, Observation, PlayoutConfig, PolicyConfig, Source
+from softphone.playout import Action, Arrival, Effort, PlayoutConfig, PolicyConfig, Source
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
 from softphone.sim.call import SimulationConfig, simulate_call
 from softphone.sim.network import generate_trace
 from softphone.sim.presets import parse_profile
-
-HERE = Observation(
-    now=10.0,
-    frame=0.020,
-    sources=(Source.REGULAR, Source.PLC),
-    delay=0.080,
-    mouth_to_ear=0.1365,
-    buffered=0.080,
-    contiguous=0.080,
-    gap=0.0,
-    since_arrival=0.005,
-    waited=0.0,
-    concealed=0.0,
-    pause=False,
-    dtx=False,
-    reach=0.0,
-    round_trip=None,
-)
+from tests.support.observations import HERE
 
 
 def arrival(number: int, delay: float = 0.001) -> Arrival:
