@@ -170,7 +170,7 @@ def test_clean_network_costs_nothing_but_its_delay() -> None:
 
 
 def test_nobody_beats_the_teacher(library: SpeechLibrary) -> None:
-    generator = NetworkGenerator(library, seconds=8.0)
+    generator = NetworkGenerator(library, shortest=8.0, longest=8.0)
     for seed in (1, 2, 3, 4):
         call = generator.draw(seed)
         bound = Teacher(call).bound()
@@ -250,14 +250,14 @@ def test_the_teacher_knows_what_a_delay_too_small_for_repairs_costs(
 
 
 def test_committing_is_never_better_than_choosing(library: SpeechLibrary) -> None:
-    call = NetworkGenerator(library, seconds=6.0).draw(7)
+    call = NetworkGenerator(library, shortest=6.0, longest=6.0).draw(7)
     teacher = Teacher(call)
     labels = teacher.label([Visit(0, FRAME + call.path_delay + 0.060, 0.0)])
     assert float(labels[:, : len(TARGETS)].min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
 
 
 def test_features_are_bounded_and_do_not_depend_on_the_clock(library: SpeechLibrary) -> None:
-    call = NetworkGenerator(library, seconds=6.0).draw(11)
+    call = NetworkGenerator(library, shortest=6.0, longest=6.0).draw(11)
     shifted: list[list[np.ndarray]] = []
     for shift in (0.0, 1000.0):
         policy = _Watcher(shift)
@@ -294,7 +294,7 @@ class _Watcher(HistogramPolicy):
 
 
 def test_policy_beats_histogram_on_networks_it_has_not_seen(library: SpeechLibrary) -> None:
-    generator = NetworkGenerator(library, seconds=15.0)
+    generator = NetworkGenerator(library, shortest=15.0, longest=15.0)
     totals = np.zeros(2)
     for seed in range(10):
         call = generator.draw(9_000_000_000 + seed)

@@ -16,7 +16,7 @@ from softphone.playout import PolicyConfig
 
 
 def test_lessons_repeat_and_are_centred() -> None:
-    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), seconds=5.0)
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), shortest=5.0, longest=5.0)
     first, again = (collect(generator.draw(3), None, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.features, again.features)
     np.testing.assert_array_equal(first.labels, again.labels)
@@ -33,7 +33,7 @@ def test_training_makes_a_model(tmp_path: Path) -> None:
     from softphone_onnx_playout.training.export import export
     from softphone_onnx_playout.training.train import train
 
-    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), seconds=5.0)
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), shortest=5.0, longest=5.0)
     settings = {"seeds": (5, 6), "rounds": 2, "calls": 3, "epochs": 3, "jobs": 1}
     student, description = train(generator, **settings)
     again, _ = train(generator, **settings)

@@ -16,7 +16,6 @@ from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
 from softphone_onnx_playout.holding import START_DELAY, hold_target
 from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
-from softphone_onnx_playout.need import NeedWatch
 from softphone_onnx_playout.stall import StallWatch
 
 __all__ = ["OnnxPolicy"]
@@ -51,8 +50,6 @@ class OnnxPolicy(PlayoutPolicy):
     INERTIA = 4.0
     """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
     the best one."""
-    RETURN_INERTIA = 1.5
-    """The same for a target with less delay."""
     LASTING = 0.4
     """R·s that another target must save on average to replace the present one all the same."""
     AVERAGED = 3.0
@@ -124,7 +121,6 @@ class OnnxPolicy(PlayoutPolicy):
         self._fallback.on_arrival(arrival)
         self._packets += 1
         self._stall.on_arrival(arrival, float(TARGETS[self._chosen]))
-        self._need.on_arrival(arrival)
         self._arrived = arrival.at
         # Of held packets, which come all at once, the last counts.
         self._needed = arrival.relative_delay
@@ -166,7 +162,6 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_since = math.inf
         self._needed = 0.0
         self._stall: StallWatch = StallWatch()
-        self._need: NeedWatch = NeedWatch()
         self._arrived = 0.0
         self._above_since = math.inf
         self._usual: NDArray[np.float64] | None = None
@@ -179,23 +174,18 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
-        possible &= self._called_for(observation.now) >= TARGETS
+        possible &= self._stall.most(observation.now) >= TARGETS
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
         reluctance = self.LATE_RELUCTANCE if late else self.RELUCTANCE
         usually_best, lasting = self._averaged(costs, observation.now)
         best = int(np.argmin(costs))
-        inertia = self.INERTIA if best > self._chosen else self.RETURN_INERTIA
-        if self._acquainted and costs[self._chosen] - costs[best] > inertia:
+        if self._acquainted and costs[self._chosen] - costs[best] > self.INERTIA:
             self._chosen = best
         elif self._acquainted and lasting > self.LASTING and costs[usually_best] < costs[self._chosen]:
             self._chosen = usually_best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
-
-    def _called_for(self, now: float) -> float:
-        """The largest delay for which there is any reason, seconds."""
-        return min(self._stall.most(now), self._need.most(now))
 
     def _averaged(self, costs: NDArray[np.float64], now: float) -> tuple[int, float]:
         """The target that was cheapest on average lately, and what it would have saved, R·s."""

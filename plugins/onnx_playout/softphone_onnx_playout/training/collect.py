@@ -25,6 +25,8 @@ _KEPT = 0.5
 """Share of the ordinary steps that are learned from; steps with something missing all are."""
 _OFTEN = (0.0, 0.5, 0.9, 0.98)
 """Shares of the missing frames' steps in which chance waits, one for each episode."""
+_TAUGHT = 1250
+"""Last frames of a call, which alone are learned from; before them lies what has to be remembered."""
 _END = 100
 """Last frames of a call, whose cost-to-go is cut short."""
 
@@ -48,7 +50,7 @@ class _Driver(OnnxPolicy):
     """
 
     DELAY_WEIGHT = 0.7
-    INERTIA = RETURN_INERTIA = 1.5
+    INERTIA = 1.5
     LASTING = math.inf
     SLACK = PAUSE_BAND
     RELUCTANCE = 2.0
@@ -57,9 +59,6 @@ class _Driver(OnnxPolicy):
     @property
     def start_delay(self) -> float:
         return 0.030
-
-    def _called_for(self, now: float) -> float:
-        return self._stall.most(now)
 
 
 class _Explorer:
@@ -90,7 +89,7 @@ class _Explorer:
 
 
 def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore: float = 0.25) -> Lesson:
-    """Let a student (None: chance) drive through a call and have every step marked.
+    """Let a student (None: chance) drive through a call and have the end of it marked.
 
     ``explore``: share of the episodes in which chance drives anyway.
     """
@@ -115,7 +114,8 @@ def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore:
     visits = [Visit(*state, int(target)) for state, target in zip(states, targets, strict=True)]
     kept = np.array(missing) | (rng.random(len(visits)) < _KEPT)
     kept &= ~np.array(begun)  # the teacher thinks in whole frames
-    kept &= np.array([visit.frame < call.frames - _END for visit in visits])
+    left = call.frames - np.array([visit.frame for visit in visits])
+    kept &= (left > _END) & (left <= _TAUGHT)
     rows = np.flatnonzero(kept)
     labels = Teacher(call).label([visits[row] for row in rows])
     alone = OnnxPolicy.HORIZON * delay_impairment(np.array(offsets)[rows, None] + TARGETS[None, :])

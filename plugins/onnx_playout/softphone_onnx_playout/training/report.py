@@ -134,21 +134,33 @@ def _losing(outcomes: list[Outcome], most: int = 8) -> str:
 
 def _equal_delay(outcomes: list[Outcome], names: list[str]) -> str:
     """Concealed time of `onnx`, its price of delay changed, at the mean delay of `histogram`."""
-    points = sorted(
-        (
-            _mean(outcomes, name, None, lambda each: each.delay),
-            _mean(outcomes, name, None, lambda each: each.concealed),
-        )
-        for name in names
-        if name.startswith("onnx")
-    )
-    theirs = _mean(outcomes, "histogram", None, lambda each: each.concealed)
-    delay = _mean(outcomes, "histogram", None, lambda each: each.delay)
-    ours = float(np.interp(delay, [point[0] for point in points], [point[1] for point in points]))
-    return (
-        f"At the mean delay of `histogram` ({1000 * delay:.0f} ms) `onnx` conceals {100 * ours:.2f} % of the "
-        f"speech, `histogram` {100 * theirs:.2f} %: {100 * (ours / theirs - 1):+.0f} %."
-    )
+    rows = [
+        "| network | mean delay ms | concealed by `histogram` % | by `onnx` % | difference |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in [*sorted({each.kind for each in outcomes}), None]:
+        points = [_point(outcomes, name, kind) for name in names if name.startswith("onnx")]
+        delay, theirs = _point(outcomes, "histogram", kind)
+        label = f"| {kind or '**all**'} | {1000 * delay:.0f} | {100 * theirs:.2f} |"
+        ours = _interpolated(delay, points)
+        if ours is None:
+            rows.append(f"{label}  |  |")
+        else:
+            change = f"{100 * (ours / theirs - 1):+.0f} %" if theirs > 0.0 else ""
+            rows.append(f"{label} {100 * ours:.2f} | {change} |")
+    return "\n".join(rows)
+
+
+def _point(outcomes: list[Outcome], policy: str, kind: str | None) -> tuple[float, float]:
+    """Mean delay, seconds, and share of concealed speech."""
+    delay = _mean(outcomes, policy, kind, lambda each: each.delay)
+    return delay, _mean(outcomes, policy, kind, lambda each: each.concealed)
+
+
+def _interpolated(delay: float, points: list[tuple[float, float]]) -> float | None:
+    """The second value at ``delay``; None outside of what was tried."""
+    first, second = zip(*sorted(points), strict=True)
+    return float(np.interp(delay, first, second)) if first[0] <= delay <= first[-1] else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -187,7 +199,13 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     stem = args.output.with_suffix("")
     if not args.real:
-        page += [_equal_delay(outcomes, played), f"![Delay against concealment]({stem.name}-front.png)"]
+        page += [
+            "## At equal delay",
+            "`onnx` with its price of delay so changed that its mean delay on the kind of network is that of "
+            "`histogram` there; empty where none that was tried does.",
+            _equal_delay(outcomes, played),
+            f"![Delay against concealment]({stem.name}-front.png)",
+        ]
         draw_front(outcomes, played, Path(f"{stem}-front.png"))
     draw_costs(outcomes, compared, Path(f"{stem}-costs.png"))
     page += [f"![Costs by network]({stem.name}-costs.png)", "## Where it loses", _losing(outcomes)]

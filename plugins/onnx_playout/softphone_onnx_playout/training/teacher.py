@@ -153,7 +153,7 @@ class Teacher:
         at: dict[int, list[int]] = {}
         for index, visit in enumerate(visits):
             at.setdefault(visit.frame, []).append(index)
-        for frame in range(self._call.frames - 1, -1, -1):
+        for frame in range(self._call.frames - 1, min(at, default=0) - 1, -1):
             if committed:
                 ended = np.tile(value.astype(np.float32), (1, len(TARGETS)))
                 at_once = self._hold(frame, held + (ended - held) * np.float32(1 / COMMITMENT))

@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--seeds", type=int, nargs="+", default=[4, 5, 6], help="a course of its own for each (default 4 5 6)"
     )
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--calls", type=int, default=190, help="calls of 25 s per round")
+    parser.add_argument("--calls", type=int, default=190, help="calls of 25 to 90 s per round")
     parser.add_argument("--epochs", type=int, default=6, help="per round; the last takes twice as many")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args(arguments)
