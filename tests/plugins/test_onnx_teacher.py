@@ -256,6 +256,13 @@ def test_committing_is_never_better_than_choosing(library: SpeechLibrary) -> Non
     assert float(labels[:, : len(TARGETS)].min()) / (call.frames * FRAME) >= teacher.bound() - 0.1
 
 
+def test_what_came_before_changes_no_label(library: SpeechLibrary) -> None:
+    call = NetworkGenerator(library, shortest=6.0, longest=6.0).draw(7)
+    early, late = (Visit(frame, FRAME + call.path_delay + 0.060, 0.0) for frame in (20, 150))
+    teacher = Teacher(call)
+    np.testing.assert_array_equal(teacher.label([late])[0], teacher.label([early, late])[1])
+
+
 def test_features_are_bounded_and_do_not_depend_on_the_clock(library: SpeechLibrary) -> None:
     call = NetworkGenerator(library, shortest=6.0, longest=6.0).draw(11)
     shifted: list[list[np.ndarray]] = []

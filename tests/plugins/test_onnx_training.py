@@ -27,6 +27,21 @@ def test_lessons_repeat_and_are_centred() -> None:
     assert 0 < missing.sum() < len(missing)
 
 
+def test_calls_are_as_long_as_asked_for() -> None:
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), shortest=5.0, longest=9.0)
+    seconds = [0.02 * generator.draw(seed).frames for seed in range(12)]
+    assert 2 <= sum(each == 5.0 for each in seconds) <= 10
+    assert all(5.0 <= each <= 9.0 for each in seconds)
+
+
+def test_of_a_long_call_only_the_end_is_taught() -> None:
+    generator = NetworkGenerator(SpeechLibrary([sample_speech()]), shortest=36.0, longest=36.0)
+    lesson = collect(generator.draw(3), None, seed=3)
+    assert len(lesson.features) > 200
+    # The last feature counts the packets of the first 10 s.
+    assert lesson.features[:, -1].min() == 1.0
+
+
 def test_training_makes_a_model(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
