@@ -16,6 +16,7 @@ from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
 from softphone_onnx_playout.holding import START_DELAY, hold_target
 from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
+from softphone_onnx_playout.need import NeedWatch
 from softphone_onnx_playout.stall import StallWatch
 
 __all__ = ["OnnxPolicy"]
@@ -121,6 +122,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._fallback.on_arrival(arrival)
         self._packets += 1
         self._stall.on_arrival(arrival, float(TARGETS[self._chosen]))
+        self._need.on_arrival(arrival)
         self._arrived = arrival.at
         # Of held packets, which come all at once, the last counts.
         self._needed = arrival.relative_delay
@@ -162,6 +164,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_since = math.inf
         self._needed = 0.0
         self._stall: StallWatch = StallWatch()
+        self._need: NeedWatch = NeedWatch()
         self._arrived = 0.0
         self._above_since = math.inf
         self._usual: NDArray[np.float64] | None = None
@@ -174,7 +177,7 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
-        possible &= self._stall.most(observation.now) >= TARGETS
+        possible &= self._called_for(observation.now) >= TARGETS
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
@@ -186,6 +189,10 @@ class OnnxPolicy(PlayoutPolicy):
         elif self._acquainted and lasting > self.LASTING and costs[usually_best] < costs[self._chosen]:
             self._chosen = usually_best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    def _called_for(self, now: float) -> float:
+        """The largest delay for which there is any reason, seconds."""
+        return min(self._stall.most(now), self._need.most(now))
 
     def _averaged(self, costs: NDArray[np.float64], now: float) -> tuple[int, float]:
         """The target that was cheapest on average lately, and what it would have saved, R·s."""
