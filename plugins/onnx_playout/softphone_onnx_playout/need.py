@@ -11,8 +11,8 @@ __all__ = ["NeedWatch"]
 class NeedWatch:
     """Bounds the delay by what anything has needed lately.
 
-    A model is taught with networks that have a little jitter at least. What it makes of the calm of
-    one that has none, with trouble still in memory, must not matter.
+    The calm networks that a model is taught with have a little jitter. What it makes of one that has
+    none at all, with trouble still in memory, must not matter.
     """
 
     MEMORY = 15.0
