@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,24 @@ async def until(condition: Callable[[], object], patience: float = PATIENCE, wha
     while not condition():
         assert time.monotonic() < deadline, f"did not happen in time: {what}"
         await asyncio.sleep(0.02)
+
+
+async def until_all_heard(phones: Sequence[Phone], share: float) -> None:
+    """Wait until each of them has played more than `share` of the words of all the others."""
+
+    def unheard() -> list[str]:
+        return [
+            f"{phone.name} has not heard {other.name}"
+            for phone in phones
+            for other in phones
+            if other is not phone and heard_share(other.said, phone.heard()) <= share
+        ]
+
+    deadline = time.monotonic() + 2 * PATIENCE
+    await asyncio.sleep(7.0)  # each has spoken once by then
+    while missing := await asyncio.to_thread(unheard):
+        assert time.monotonic() < deadline, missing
+        await asyncio.sleep(1.0)
 
 
 def heard_share(said: Pcm, heard: Pcm, *, likeness: float = 0.8) -> float:

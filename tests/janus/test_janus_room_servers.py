@@ -1,6 +1,5 @@
 """Several room servers that share nothing but Janus and a secret."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -21,7 +20,7 @@ from softphone.rooms.janus.bulletins import BulletinBoard
 from softphone.rooms.link import RoomLink
 from softphone.rooms.tokens import Invitation
 from softphone.rooms.values import Leaving, RoomRole
-from tests.conference.rooms import Phone, Rooms, heard_share, until
+from tests.conference.rooms import Phone, Rooms, until, until_all_heard
 from tests.support.janus_server import JanusProcess
 
 
@@ -77,7 +76,7 @@ async def test_people_on_different_room_servers_are_in_one_room(servers: Servers
     phones = (alice, bob, carol)
     await until(lambda: all(phone.connected(2) for phone in phones), what="connections")
     assert [phone.names() for phone in phones] == [["Bob", "Carol"], ["Alice", "Carol"], ["Alice", "Bob"]]
-    await asyncio.sleep(9.0)
+    await until_all_heard(phones, 0.5)
     assert bob.conference.room.say("Hello from the second")
     await until(lambda: alice.told(ChatLine) and carol.told(ChatLine), what="chat")
     alice.conference.room.mute(bob.id)
@@ -90,12 +89,6 @@ async def test_people_on_different_room_servers_are_in_one_room(servers: Servers
     await until(lambda: alice.names() == ["Carol"] and carol.names() == ["Alice"], what="Bob is gone")
     (went,) = carol.told(ParticipantWent)
     assert went.reason is Leaving.REMOVED
-    for phone in phones:
-        await phone.close()
-    for phone in phones:
-        for other in phones:
-            if other is not phone:
-                assert heard_share(other.said, phone.heard()) > 0.5, f"{phone.name} hears {other.name}"
 
 
 async def test_the_people_of_a_lost_room_server_go_on_at_another(servers: Servers) -> None:
