@@ -36,11 +36,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from endurance_call import MAX_DELAY, RATE, STREAMS, TICK, Call, Pcm, Stream, packets_from, play, tape
+from endurance_call import RATE, STREAMS, TICK, Call, Pcm, Stream, packets_from, play, tape
 from numpy.typing import NDArray
 
 from softphone.opus import DEEP_PLC_COMPLEXITY, Decoder
-from softphone.playout import Action
+from softphone.playout import MAX_DELAY, Action
 from softphone.playout.config import CODEC_DELAY
 from softphone.playout.trace import write_trace
 from softphone.sim.profile import JitterDistribution, NetworkProfile, Outage, OutageMode

@@ -27,7 +27,6 @@ from softphone.sim.profile import NetworkProfile
 from softphone.sim.scoring import speech_activity
 
 __all__ = [
-    "MAX_DELAY",
     "RATE",
     "STREAMS",
     "TICK",
@@ -44,7 +43,6 @@ Pcm = NDArray[np.float32]
 
 RATE = 48_000
 TICK = 480
-MAX_DELAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -182,8 +180,8 @@ def play(
         count += 1
     deliveries.sort(key=lambda each: each[:2])
     records: list[TraceRecord] = []
-    chosen = playout_policies.load(policy)(PolicyConfig(max_delay=MAX_DELAY))
-    engine = PlayoutEngine(PlayoutConfig(max_delay=MAX_DELAY), chosen, on_trace=records.append)
+    chosen = playout_policies.load(policy)(PolicyConfig())
+    engine = PlayoutEngine(PlayoutConfig(), chosen, on_trace=records.append)
     smallest = min((delay for _, delay in arrivals), default=profile.delay)
     engine.set_path_delay(smallest, 2 * smallest)
     heard = []

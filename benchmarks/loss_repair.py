@@ -25,7 +25,7 @@ import soxr
 from numpy.typing import NDArray
 
 from softphone.data import sample_speech
-from softphone.playout import PlayoutConfig, Source
+from softphone.playout import MAX_DELAY, PlayoutConfig, Source
 from softphone.sending.config import SendingConfig
 from softphone.sim.call import SimulationConfig, simulate_call
 from softphone.sim.network import generate_trace
@@ -149,7 +149,7 @@ def main() -> int:
     )
     jobs = []
     for policy in args.policy:
-        limit = args.max_delay / 1000 if policy == "fixed" else 0.5
+        limit = args.max_delay / 1000 if policy == "fixed" else MAX_DELAY
         jobs += [
             Job(clip, None, f"{policy}, no loss, auto", policy, limit, "auto", args.bitrate) for clip in clips
         ]

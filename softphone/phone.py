@@ -37,7 +37,7 @@ from softphone.call import Call, CallConfig
 from softphone.call_signaling import CallSignaling
 from softphone.errors import ConfigError, MediaFileError, RemoteProtocolError
 from softphone.media import MediaConfig
-from softphone.playout import PlayoutConfig, default_policy, playout_policies
+from softphone.playout import MAX_DELAY, PlayoutConfig, default_policy, playout_policies
 from softphone.recording import RecordedCall, Recorder, recorders, recording_directory
 from softphone.sending import MODES, SendingConfig
 from softphone.signaling import (
@@ -81,7 +81,7 @@ class PhoneConfig:
     """How speech is protected against loss: a name in :data:`softphone.sending.MODES`."""
     policy: str = field(default_factory=default_policy)
     """Name of the playout policy."""
-    max_delay: float = 0.5
+    max_delay: float = MAX_DELAY
     """Largest mouth-to-ear delay that the policy may choose, seconds."""
     addresses: tuple[str, ...] | None = None
     """Local addresses for media; None: all but loopback, or loopback when there is nothing else."""

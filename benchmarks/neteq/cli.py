@@ -17,6 +17,7 @@ from benchmarks.neteq.simulation import Outcome, Settings, progress, save, simul
 from benchmarks.neteq.streams import StreamSpec
 from benchmarks.neteq.systems import SYSTEMS, parse_encoding
 from softphone.errors import SoftphoneError
+from softphone.playout import MAX_DELAY
 
 __all__ = ["main"]
 
@@ -79,7 +80,11 @@ def _add_virtual(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bitrate", type=int, default=48_000, help="of the payload, bit/s (default 48000)")
     parser.add_argument(
-        "--max-delay", type=float, default=500.0, metavar="MS", help="mouth to ear (default 500)"
+        "--max-delay",
+        type=float,
+        default=1000 * MAX_DELAY,
+        metavar="MS",
+        help="mouth to ear (default %(default)g)",
     )
     parser.add_argument("--complexity", type=int, default=7, help="of the decoder, 0..10 (default 7)")
     parser.add_argument(
@@ -168,7 +173,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", default="onnx", help="softphone's playout policy (default onnx)")
     parser.add_argument("--plan", default="auto", help="softphone's redundancy, as for simulate")
     parser.add_argument(
-        "--max-delay", type=float, default=500.0, metavar="MS", help="softphone's, mouth to ear"
+        "--max-delay",
+        type=float,
+        default=1000 * MAX_DELAY,
+        metavar="MS",
+        help="softphone's, mouth to ear (default %(default)g)",
     )
     parser.add_argument("--parallel", type=int, default=3, help="live calls at a time (default 3)")
     parser.add_argument(

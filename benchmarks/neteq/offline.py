@@ -13,7 +13,7 @@ from benchmarks.neteq.reference import Reference
 from benchmarks.neteq.schedules import Schedule
 from benchmarks.neteq.streams import Stream
 from softphone.audio.stream import SAMPLE_RATE
-from softphone.playout import PlayoutConfig, PlayoutEngine, TraceRecord
+from softphone.playout import MAX_DELAY, PlayoutConfig, PlayoutEngine, TraceRecord
 from softphone.rtp.packet import RtpPacket
 
 __all__ = ["OfflineCall", "play"]
@@ -38,7 +38,7 @@ def play(
     reference: Reference,
     *,
     policy: str,
-    max_delay: float = 0.5,
+    max_delay: float = MAX_DELAY,
     phase: float = 0.005,
     complexity: int = 7,
 ) -> OfflineCall:

@@ -82,7 +82,7 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         default=1000 * defaults.max_delay,
         metavar="MS",
-        help="largest mouth-to-ear delay that the policy may choose (default 500)",
+        help="largest mouth-to-ear delay that the policy may choose (default %(default)g)",
     )
     parser.add_argument(
         "-o", "--output", default="demo-call", metavar="DIR", help="folder of the report (default demo-call)"

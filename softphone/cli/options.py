@@ -7,7 +7,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigError
 from softphone.phone import PhoneConfig
-from softphone.playout import default_policy, playout_policies
+from softphone.playout import MAX_DELAY, default_policy, playout_policies
 from softphone.recording import recorders
 from softphone.rooms.trust import ServerTrust
 from softphone.sending import MODES
@@ -85,9 +85,9 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
     quality.add_argument(
         "--max-delay",
         type=float,
-        default=500.0,
+        default=1000 * MAX_DELAY,
         metavar="MS",
-        help="largest delay from mouth to ear that the policy may choose (default 500)",
+        help="largest delay from mouth to ear that the policy may choose (default %(default)g)",
     )
 
     network = parser.add_argument_group("network")

@@ -12,7 +12,7 @@ from rich.console import Console
 from softphone.audio.files import read_file
 from softphone.audio.stream import SAMPLE_RATE, Pcm
 from softphone.errors import ConfigError, MediaFileError
-from softphone.playout import PlayoutConfig, default_policy, playout_policies
+from softphone.playout import MAX_DELAY, PlayoutConfig, default_policy, playout_policies
 from softphone.report import render_table, write_call_report
 from softphone.report.one_way import report_call, summarize_call
 from softphone.sending import FRAME_LENGTHS_MS, MODES, SendingConfig
@@ -93,9 +93,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--max-delay",
         type=float,
-        default=500.0,
+        default=1000 * MAX_DELAY,
         metavar="MS",
-        help="largest mouth-to-ear delay that the policy may choose; 'fixed' holds it (default 500)",
+        help="largest mouth-to-ear delay that the policy may choose; 'fixed' holds it (default %(default)g)",
     )
     parser.add_argument("-o", "--output", metavar="WAV", help="write what the listener hears")
     parser.add_argument("--json", metavar="FILE", help="write the numbers (docs/simulate-report.md)")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from softphone.conference.worst_peer import LEAST_BITRATE
 from softphone.errors import ConfigError
-from softphone.playout import PlayoutConfig, default_policy, playout_policies
+from softphone.playout import MAX_DELAY, PlayoutConfig, default_policy, playout_policies
 from softphone.recording import recorders
 from softphone.rooms.trust import ServerTrust
 from softphone.sending import MODES, SendingConfig
@@ -30,7 +30,7 @@ class ConferenceConfig:
     """How speech is protected against loss: a name in :data:`softphone.sending.MODES`."""
     policy: str = field(default_factory=default_policy)
     """Name of the playout policy, the same for every participant."""
-    max_delay: float = 0.5
+    max_delay: float = MAX_DELAY
     """Largest mouth-to-ear delay that the policy may choose, seconds."""
     addresses: tuple[str, ...] | None = None
     """Local addresses for media; None: all but loopback, or loopback when there is nothing else."""

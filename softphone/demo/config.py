@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 
-from softphone.playout import default_policy
+from softphone.playout import MAX_DELAY, default_policy
 
 __all__ = ["DemoConfig"]
 
@@ -28,7 +28,7 @@ class DemoConfig:
     """Redundancy mode."""
     policy: str = field(default_factory=default_policy)
     """Playout policy."""
-    max_delay: float = 0.5
+    max_delay: float = MAX_DELAY
     """Largest mouth-to-ear delay, seconds."""
     directory: str = ""
     """Where the two ends leave what they kept; set by whoever runs them."""

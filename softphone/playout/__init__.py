@@ -4,6 +4,7 @@ from softphone.playout.config import PlayoutConfig
 from softphone.playout.engine import PlayoutEngine
 from softphone.playout.frames import Action, Source
 from softphone.playout.policy import (
+    MAX_DELAY,
     Arrival,
     Decision,
     Effort,
@@ -17,6 +18,7 @@ from softphone.playout.statistics import PlayoutStatistics
 from softphone.playout.trace import TraceRecord
 
 __all__ = [
+    "MAX_DELAY",
     "Action",
     "Arrival",
     "Decision",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from softphone.playout.policy import default_policy
+from softphone.playout.policy import MAX_DELAY, default_policy
 from softphone.rtp.packet import OPUS_CLOCK_RATE
 
 __all__ = ["CODEC_DELAY", "PlayoutConfig"]
@@ -20,7 +20,7 @@ class PlayoutConfig:
     """Negotiated payload types: ``"opus"`` or ``"red"``."""
     policy: str = field(default_factory=default_policy)
     """Name of the playout policy."""
-    max_delay: float = 0.5
+    max_delay: float = MAX_DELAY
     """Largest mouth-to-ear delay the policy may choose, seconds."""
     decoder_complexity: int = 7
     """Opus decoder complexity while redundancy takes bits from the speech: 5 and more conceal

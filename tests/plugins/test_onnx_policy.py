@@ -1,7 +1,6 @@
 """The policy with its shipped model, and with models that can't be used."""
 
 import logging
-import math
 import struct
 import time
 from dataclasses import replace
@@ -17,7 +16,7 @@ from softphone_onnx_playout.model import OUTPUTS, ModelError, PlayoutModel, ship
 
 from softphone.audio.files import read_file
 from softphone.data import sample_speech
-from softphone.playout import Action, Arrival, Effort, PlayoutConfig, PolicyConfig, Source
+from softphone.playout import MAX_DELAY, Action, Arrival, Effort, PlayoutConfig, PolicyConfig, Source
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
 from softphone.sim.call import SimulationConfig, simulate_call
@@ -93,8 +92,8 @@ def test_a_path_that_becomes_longer_is_followed() -> None:
     decision = policy.decide(nothing)
     assert decision.action is Action.WAIT
     assert 0.149 <= decision.target_delay <= 0.149 + ABOVE
-    limited = policy.decide(replace(nothing, delay=0.0, mouth_to_ear=0.450))
-    assert limited.target_delay <= 0.500 - 0.450 + ABOVE
+    limited = policy.decide(replace(nothing, delay=0.0, mouth_to_ear=MAX_DELAY - 0.050))
+    assert limited.target_delay <= 0.050 + ABOVE
     for number in range(510, 520):
         policy.on_arrival(arrival(number))
     assert policy.decide(replace(nothing, now=10.6)).target_delay < 0.100
@@ -140,20 +139,6 @@ def test_a_small_advantage_counts_when_it_lasts(
     policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(gain, share)), needed)
     for step in range(round(seconds / 0.020)):
         target = policy.decide(replace(HERE, now=10.0 + 0.020 * step)).target_delay
-    assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
-
-
-@pytest.mark.parametrize(
-    ("delays", "chosen"),
-    [
-        pytest.param([0.0] * 500, False, id="nothing needed it"),
-        pytest.param([0.0] * 400 + [0.120] + [0.0] * 99, True, id="a packet needed it"),
-        pytest.param([0.0] * 400 + [math.nan] + [0.0] * 99, True, id="one was lost"),
-    ],
-)
-def test_delay_for_which_there_is_no_reason_is_not_chosen(delays: list[float], chosen: bool) -> None:
-    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(10.0, 1.0)), delays)
-    target = policy.decide(HERE).target_delay
     assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
 
 
@@ -232,7 +217,7 @@ def _other_output(path: Path) -> None:
 
 def _other_version(path: Path) -> None:
     data = path.read_bytes()
-    changed = data.replace(b"\x0a\x07version\x12\x013", b"\x0a\x07version\x12\x010")
+    changed = data.replace(b"\x0a\x07version\x12\x014", b"\x0a\x07version\x12\x010")
     assert changed != data
     path.write_bytes(changed)
 

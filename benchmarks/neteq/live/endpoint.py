@@ -28,7 +28,7 @@ from benchmarks.neteq.live.sender import LOOPBACK
 from benchmarks.neteq.policies import make_known
 from softphone.audio.stream import AudioSource, Deliver
 from softphone.media import MediaConfig, MediaSession
-from softphone.playout import PlayoutConfig
+from softphone.playout import MAX_DELAY, PlayoutConfig
 from softphone.sending import SendingConfig
 from softphone.webrtc import IceConfig, LocalAudio, Peer, PeerConfig
 
@@ -143,7 +143,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("system", choices=("softphone", "aiortc"))
     parser.add_argument("--policy", default="onnx")
-    parser.add_argument("--max-delay", type=float, default=0.5)
+    parser.add_argument("--max-delay", type=float, default=MAX_DELAY)
     args = parser.parse_args()
     sys.setswitchinterval(0.001)
     asyncio.run(_aiortc() if args.system == "aiortc" else _softphone(args.policy, args.max_delay))

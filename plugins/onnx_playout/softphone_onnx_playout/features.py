@@ -11,7 +11,7 @@ from softphone.rtp.packet import OPUS_CLOCK_RATE
 
 __all__ = ["FEATURES", "TARGETS", "TENT_AT", "FeatureExtractor"]
 
-_MS = (*range(0, 130, 10), 140, 160, 190, 220, 260, 300, 350, 400, 480)
+_MS = (*range(0, 130, 10), 140, 160, 190, 220, 260, 300, 350, 400, 480, 580, 700, 820, 950)
 TARGETS: NDArray[np.float64] = np.array(_MS) / 1000.0
 """Delays among which the model chooses, on the scale of `Observation.delay`, seconds."""
 
@@ -127,10 +127,10 @@ class FeatureExtractor:
                 np.sqrt(self._lost),
                 np.sqrt(self._unrepaired),
                 (math.log(self._burst + 0.1) / 2.0,),
-                np.minimum(self._peaks * 3.0, 2.0),
+                np.minimum(self._peaks * 3.0, 3.0),
                 since,
-                np.clip(((self._transit or 0.0) - self._usual) * 4.0, -2.0, 2.0),
-                np.minimum(np.array(self._recent) * 4.0, 2.0),
+                np.clip(((self._transit or 0.0) - self._usual) * 4.0, -3.0, 3.0),
+                np.minimum(np.array(self._recent) * 4.0, 4.0),
                 _tent(self._copy_distance) * (self._copy_distance > 0.0),
                 _tent(observation.delay),
                 self._state(observation),
@@ -149,8 +149,8 @@ class FeatureExtractor:
             float(observation.missing),
             float(gap is None),
             0.0 if gap is None else min(gap * 5.0, 2.0),
-            min(observation.buffered * 4.0, 3.0),
-            min(observation.contiguous * 4.0, 3.0),
+            min(observation.buffered * 4.0, 4.0),
+            min(observation.contiguous * 4.0, 4.0),
             min(observation.since_arrival * 10.0, 2.0),
             min(observation.since_arrival, 2.0),
             min(observation.waited * 10.0, 2.0),

@@ -23,7 +23,7 @@ __all__ = [
     "training_digest",
 ]
 
-MODEL_VERSION = "3"
+MODEL_VERSION = "4"
 """Changes whenever the features, the targets or the meaning of the output change."""
 INPUT = "features"
 OUTPUT = "costs"

@@ -16,8 +16,6 @@ from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
 from softphone_onnx_playout.holding import START_DELAY, hold_target
 from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
-from softphone_onnx_playout.need import NeedWatch
-from softphone_onnx_playout.stall import StallWatch
 
 __all__ = ["OnnxPolicy"]
 
@@ -48,7 +46,7 @@ class OnnxPolicy(PlayoutPolicy):
     """Seconds that a choice is taken to last: the commitment that the model was trained for."""
     DELAY_WEIGHT = 0.85
     """What delay counts: above 1 for less delay, below for fewer gaps."""
-    INERTIA = 4.0
+    INERTIA = 2.0
     """R·s that a new target must save to replace one just chosen: a steady delay is worth more than
     the best one."""
     LASTING = 0.4
@@ -66,7 +64,7 @@ class OnnxPolicy(PlayoutPolicy):
     """Seconds of nothing but late packets after which the latest sets the pace: the path becomes longer."""
     LEAD = 0.020
     """The delay is then so far ahead of it, seconds: the next packet may be later still."""
-    LATE_MEMORY = 0.5
+    LATE_MEMORY = 1.0
     """Seconds for which a packet that came too late counts."""
     SLACK = 0.008
     """Delay above the target that is left alone, seconds: less than below it, for it is heard in every
@@ -121,9 +119,6 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
-        self._stall.on_arrival(arrival, float(TARGETS[self._chosen]))
-        self._need.on_arrival(arrival)
-        self._arrived = arrival.at
         # Of held packets, which come all at once, the last counts.
         self._needed = arrival.relative_delay
         if not arrival.late:
@@ -138,7 +133,6 @@ class OnnxPolicy(PlayoutPolicy):
     def on_repair(self, relative_delay: float) -> None:
         """Note the delay that a repair needed."""
         self._fallback.on_repair(relative_delay)
-        self._stall.on_need(self._arrived, relative_delay)
         self._features.on_repair(relative_delay)
 
     def decide(self, observation: Observation) -> Decision:
@@ -163,9 +157,6 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_at = -math.inf
         self._late_since = math.inf
         self._needed = 0.0
-        self._stall: StallWatch = StallWatch()
-        self._need: NeedWatch = NeedWatch()
-        self._arrived = 0.0
         self._above_since = math.inf
         self._usual: NDArray[np.float64] | None = None
         self._usual_at = self._usual_since = 0.0
@@ -177,7 +168,6 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
-        possible &= self._called_for(observation.now) >= TARGETS
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
@@ -189,10 +179,6 @@ class OnnxPolicy(PlayoutPolicy):
         elif self._acquainted and lasting > self.LASTING and costs[usually_best] < costs[self._chosen]:
             self._chosen = usually_best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
-
-    def _called_for(self, now: float) -> float:
-        """The largest delay for which there is any reason, seconds."""
-        return min(self._stall.most(now), self._need.most(now))
 
     def _averaged(self, costs: NDArray[np.float64], now: float) -> tuple[int, float]:
         """The target that was cheapest on average lately, and what it would have saved, R·s."""

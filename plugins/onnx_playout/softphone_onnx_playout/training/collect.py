@@ -60,9 +60,6 @@ class _Driver(OnnxPolicy):
     def start_delay(self) -> float:
         return 0.030
 
-    def _called_for(self, now: float) -> float:
-        return self._stall.most(now)
-
 
 class _Explorer:
     """A model that now and then wants a random target for a while, and waits at random; notes
@@ -113,7 +110,7 @@ def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore:
     policy = _Driver(PolicyConfig(), model=explorer, clock=lambda: 0.0)
     records = Simulator(call, policy, on_step=note).run()
     held = 1000.0 * (TARGETS + ABOVE)
-    targets = np.searchsorted(held, [record.target_ms - 0.1 for record in records])
+    targets = np.searchsorted(held[:-1], [record.target_ms - 0.1 for record in records])
     visits = [Visit(*state, int(target)) for state, target in zip(states, targets, strict=True)]
     kept = np.array(missing) | (rng.random(len(visits)) < _KEPT)
     kept &= ~np.array(begun)  # the teacher thinks in whole frames

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.playout import PlayoutConfig, PlayoutPolicy, PolicyConfig
+from softphone.playout import MAX_DELAY, PlayoutConfig, PlayoutPolicy, PolicyConfig
 from softphone.playout.policies.fixed import FixedPolicy
 from softphone.playout.policies.histogram import HistogramPolicy
 from softphone.sending import SendingConfig
@@ -65,11 +65,11 @@ def weighted(weight: float, model: Path | None = None) -> MakePolicy:
 def _weighted(weight: float, model: Path | None) -> tuple[PlayoutPolicy, float]:
     policy = OnnxPolicy(PolicyConfig(), model=model)
     policy.DELAY_WEIGHT = weight * OnnxPolicy.DELAY_WEIGHT
-    return policy, 0.5
+    return policy, MAX_DELAY
 
 
 def _histogram() -> tuple[PlayoutPolicy, float]:
-    return HistogramPolicy(PolicyConfig()), 0.5
+    return HistogramPolicy(PolicyConfig()), MAX_DELAY
 
 
 def _fixed(delay: float) -> tuple[PlayoutPolicy, float]:

@@ -35,6 +35,9 @@ that one thing needs."""
 _CALM_SHARE = 0.25
 """Share of these on which it ends at some time in the call: a model learns how long trouble matters."""
 
+_STILL_SHARE = 0.25
+"""Share of the calm networks without any jitter: every feature must have been seen as it is there."""
+
 
 def read_traces(folder: Path) -> dict[str, PacketTrace]:
     """All traces below a folder by their path there, sorted.
@@ -103,7 +106,8 @@ def _plain_profile(rng: np.random.Generator, duration: float) -> NetworkProfile:
 
 
 def _calm_profile(rng: np.random.Generator) -> NetworkProfile:
-    return NetworkProfile(delay=log_uniform(rng, 0.008, 0.15), jitter=log_uniform(rng, 0.0002, 0.004))
+    jitter = 0.0 if rng.random() < _STILL_SHARE else log_uniform(rng, 0.0002, 0.004)
+    return NetworkProfile(delay=log_uniform(rng, 0.008, 0.15), jitter=jitter)
 
 
 def _with_one_trouble(profile: NetworkProfile, rng: np.random.Generator) -> NetworkProfile:

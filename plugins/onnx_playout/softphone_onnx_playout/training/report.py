@@ -27,7 +27,7 @@ from softphone_onnx_playout.training.pictures import draw_costs, draw_front, dra
 __all__ = ["main"]
 
 _FIXED_MS = (60, 100, 150, 200, 300)
-_WEIGHTS = (0.25, 0.5, 2.0, 4.0)
+_WEIGHTS = (0.25, 0.35, 0.5, 0.7, 2.0, 4.0)
 _SEED = 77_000
 _CLIPS_A_CALL = 6
 

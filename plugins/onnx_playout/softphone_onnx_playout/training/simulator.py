@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from softphone.playout import (
+    MAX_DELAY,
     Action,
     Arrival,
     Decision,
@@ -52,7 +53,7 @@ class Simulator:
         call: NetworkCall,
         policy: PlayoutPolicy,
         *,
-        max_delay: float = 0.5,
+        max_delay: float = MAX_DELAY,
         on_step: Callable[[int, Observation], None] | None = None,
     ) -> None:
         """``on_step(frame, observation)`` is called before each decision."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.playout import Effort
+from softphone.playout import MAX_DELAY, Effort
 from softphone.playout.config import CODEC_DELAY
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
@@ -52,7 +52,7 @@ _PER_TICK = 2
 _PER_FRAME = 4
 _RUNS = 5
 """Runs of concealment told apart: 0 to 4 frames and more."""
-_LEVELS = 120
+_LEVELS = 210
 _MAX_LAG = 3
 _MAX_INSERT = 1
 """Pauses are lengthened by less, in levels."""
@@ -83,7 +83,9 @@ class Visit:
 class Teacher:
     """Solves one call."""
 
-    def __init__(self, call: NetworkCall, costs: CostTable | None = None, *, max_delay: float = 0.5) -> None:
+    def __init__(
+        self, call: NetworkCall, costs: CostTable | None = None, *, max_delay: float = MAX_DELAY
+    ) -> None:
         self._call = call
         self._costs = costs or CostTable()
         need = call.need()
