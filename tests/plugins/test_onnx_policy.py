@@ -1,6 +1,7 @@
 """The policy with its shipped model, and with models that can't be used."""
 
 import logging
+import math
 import struct
 import time
 from dataclasses import replace
@@ -139,6 +140,20 @@ def test_a_small_advantage_counts_when_it_lasts(
     policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(gain, share)), needed)
     for step in range(round(seconds / 0.020)):
         target = policy.decide(replace(HERE, now=10.0 + 0.020 * step)).target_delay
+    assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
+
+
+@pytest.mark.parametrize(
+    ("delays", "chosen"),
+    [
+        pytest.param([0.0] * 500, False, id="nothing needed it"),
+        pytest.param([0.0] * 400 + [0.120] + [0.0] * 99, True, id="a packet needed it"),
+        pytest.param([0.0] * 400 + [math.nan] + [0.0] * 99, True, id="one was lost"),
+    ],
+)
+def test_delay_for_which_there_is_no_reason_is_not_chosen(delays: list[float], chosen: bool) -> None:
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(10.0, 1.0)), delays)
+    target = policy.decide(HERE).target_delay
     assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
 
 

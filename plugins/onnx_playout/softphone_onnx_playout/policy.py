@@ -16,6 +16,7 @@ from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS, FeatureExtractor
 from softphone_onnx_playout.holding import START_DELAY, hold_target
 from softphone_onnx_playout.model import CostModel, ModelError, PlayoutModel, shipped_model
+from softphone_onnx_playout.need import NeedWatch
 
 __all__ = ["OnnxPolicy"]
 
@@ -119,6 +120,7 @@ class OnnxPolicy(PlayoutPolicy):
         """Note the delay of a packet, and what was lost before it."""
         self._fallback.on_arrival(arrival)
         self._packets += 1
+        self._need.on_arrival(arrival)
         # Of held packets, which come all at once, the last counts.
         self._needed = arrival.relative_delay
         if not arrival.late:
@@ -157,6 +159,7 @@ class OnnxPolicy(PlayoutPolicy):
         self._late_at = -math.inf
         self._late_since = math.inf
         self._needed = 0.0
+        self._need: NeedWatch = NeedWatch()
         self._above_since = math.inf
         self._usual: NDArray[np.float64] | None = None
         self._usual_at = self._usual_since = 0.0
@@ -168,6 +171,7 @@ class OnnxPolicy(PlayoutPolicy):
         offset = observation.mouth_to_ear - observation.delay
         costs += self.DELAY_WEIGHT * self.HORIZON * np.interp(TARGETS + offset, _DELAYS, _IMPAIRMENTS)
         possible = TARGETS + offset + observation.frame <= self.config.max_delay
+        possible &= self._called_for(observation.now) >= TARGETS
         possible[0] = True
         costs[~possible] = np.inf
         late = observation.now - self._late_at <= self.LATE_MEMORY
@@ -179,6 +183,10 @@ class OnnxPolicy(PlayoutPolicy):
         elif self._acquainted and lasting > self.LASTING and costs[usually_best] < costs[self._chosen]:
             self._chosen = usually_best
         return float(TARGETS[self._chosen]), bool(predicted[-1] < -reluctance)
+
+    def _called_for(self, now: float) -> float:
+        """The largest delay for which there is any reason, seconds."""
+        return self._need.most(now)
 
     def _averaged(self, costs: NDArray[np.float64], now: float) -> tuple[int, float]:
         """The target that was cheapest on average lately, and what it would have saved, R·s."""

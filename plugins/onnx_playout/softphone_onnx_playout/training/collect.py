@@ -60,6 +60,9 @@ class _Driver(OnnxPolicy):
     def start_delay(self) -> float:
         return 0.030
 
+    def _called_for(self, now: float) -> float:
+        return math.inf
+
 
 class _Explorer:
     """A model that now and then wants a random target for a while, and waits at random; notes

@@ -4,7 +4,7 @@ Rounds: a student drives through simulated calls (in the first round: chance), t
 marks each step with what each target would have cost, and a new student learns from all
 that was marked so far. Everything follows from ``--seeds``.
 
-Needs ``pip install 'softphone[training]'`` (PyTorch and onnx). About half an hour on two cores.
+Needs ``pip install 'softphone[training]'`` (PyTorch and onnx). About forty minutes on two cores.
 """
 
 import argparse
