@@ -55,6 +55,7 @@ class _Driver(OnnxPolicy):
     SLACK = PAUSE_BAND
     RELUCTANCE = 2.0
     LATE_RELUCTANCE = 0.0
+    LATE_MEMORY = 0.5
 
     @property
     def start_delay(self) -> float:
