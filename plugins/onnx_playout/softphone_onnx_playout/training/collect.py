@@ -114,6 +114,7 @@ def collect(call: NetworkCall, student: CostModel | None, *, seed: int, explore:
     policy = _Driver(PolicyConfig(), model=explorer, clock=lambda: 0.0)
     records = Simulator(call, policy, on_step=note).run()
     held = 1000.0 * (TARGETS + ABOVE)
+    # What is above the last counts as the last.
     targets = np.searchsorted(held[:-1], [record.target_ms - 0.1 for record in records])
     visits = [Visit(*state, int(target)) for state, target in zip(states, targets, strict=True)]
     kept = np.array(missing) | (rng.random(len(visits)) < _KEPT)
