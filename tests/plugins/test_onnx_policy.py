@@ -157,6 +157,16 @@ def test_delay_for_which_there_is_no_reason_is_not_chosen(delays: list[float], c
     assert (abs(target - TARGETS[_Preferring.favourite] - ABOVE) < 1e-9) == chosen
 
 
+@pytest.mark.parametrize(("short_by", "action"), [(0.001, Action.WAIT), (-0.001, Action.PLAY)])
+def test_in_a_hole_the_delay_grows_to_what_repairs_need(short_by: float, action: Action) -> None:
+    # However the steps of the output fall: a millisecond less than the target misses every repair.
+    needed = [0.0] * 400 + [0.120] + [0.0] * 99
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(10.0, 1.0)), needed)
+    delay = float(TARGETS[_Preferring.favourite]) - short_by
+    hole = replace(HERE, delay=delay, sources=(Source.PLC,), gap=None, buffered=0.0, contiguous=0.0)
+    assert policy.decide(hole).action is action
+
+
 class _PatientModel:
     """Expects something of waiting."""
 

@@ -43,7 +43,12 @@ _ROUNDING = 1e-6
 
 
 def hold_target(
-    observation: Observation, target: float, *, wait: bool, slack: float = PAUSE_BAND
+    observation: Observation,
+    target: float,
+    *,
+    wait: bool,
+    slack: float = PAUSE_BAND,
+    lack: float = GROWTH_BAND,
 ) -> Decision:
     """Move towards a ``target`` (seconds), so that the words keep their rhythm.
 
@@ -51,7 +56,7 @@ def hold_target(
     lost. Otherwise a hole is concealed in place, unless it is so long that words would be
     missed, or the caller expects waiting to pay (``wait``); a frame behind which others have come
     is not waited for long. What is there is played, longer or shorter; a delay that is ``slack``
-    (seconds) too long is left alone.
+    (seconds) too long is left alone, and in a hole one that is ``lack`` too short.
     """
     target += ABOVE
     excess = observation.delay - observation.lead - target
@@ -64,7 +69,7 @@ def hold_target(
     if observation.missing and not observation.dtx:
         nothing = observation.nothing_held
         patient = wait and (nothing or observation.waited < PATIENCE)
-        if patient or (nothing and excess < -GROWTH_BAND):
+        if patient or (nothing and excess < -lack - _ROUNDING):
             return Decision(Action.WAIT, source, target)
         if nothing and excess > 0.0:
             # Guessing faster only makes late what is still on its way.

@@ -70,6 +70,9 @@ class OnnxPolicy(PlayoutPolicy):
     SLACK = 0.008
     """Delay above the target that is left alone, seconds: less than below it, for it is heard in every
     answer."""
+    LACK = 0.005
+    """Delay below the target that is left alone in a hole, seconds: no more than is added to it, so that a
+    repair that needs the target itself is in time."""
     EXCESS = 0.080
     """Delay above the target that is mended in speech too, seconds, ..."""
     OVERDUE = 2.0
@@ -148,7 +151,9 @@ class OnnxPolicy(PlayoutPolicy):
             else:
                 self._watch(self._clock() - began)
                 target = self._keep_pace(observation, target)
-                decision = self._hurried(hold_target(observation, target, wait=wait, slack=self.SLACK))
+                decision = self._hurried(
+                    hold_target(observation, target, wait=wait, slack=self.SLACK, lack=self.LACK)
+                )
                 return self._overdue(observation, decision)
         return self._fallback.decide(observation)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from softphone.playout import Observation, PolicyConfig
 from softphone_onnx_playout.e_model import delay_impairment
 from softphone_onnx_playout.features import TARGETS
-from softphone_onnx_playout.holding import ABOVE, PAUSE_BAND
+from softphone_onnx_playout.holding import ABOVE, GROWTH_BAND, PAUSE_BAND
 from softphone_onnx_playout.model import OUTPUTS, CostModel
 from softphone_onnx_playout.policy import OnnxPolicy
 from softphone_onnx_playout.training.network_call import NetworkCall
@@ -53,6 +53,7 @@ class _Driver(OnnxPolicy):
     INERTIA = 1.5
     LASTING = math.inf
     SLACK = PAUSE_BAND
+    LACK = GROWTH_BAND
     RELUCTANCE = 2.0
     LATE_RELUCTANCE = 0.0
     LATE_MEMORY = 0.5
