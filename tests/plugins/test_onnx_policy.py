@@ -167,6 +167,28 @@ def test_in_a_hole_the_delay_grows_to_what_repairs_need(short_by: float, action:
     assert policy.decide(hole).action is action
 
 
+@pytest.mark.parametrize(
+    ("gap", "action"),
+    [
+        pytest.param(None, Action.RECOVER, id="nothing newer has come"),
+        pytest.param(0.020, Action.SKIP, id="something has"),
+    ],
+)
+def test_words_are_heard_late_rather_than_never(gap: float | None, action: Action) -> None:
+    # What a stall held back came, too late, and the network stands still again.
+    policy = fed(OnnxPolicy(PolicyConfig(), model=_Preferring(10.0, 1.0)), [0.001] * 500)
+    stalled = replace(
+        HERE,
+        delay=0.160,
+        mouth_to_ear=0.360,
+        sources=(Source.PLC,),
+        gap=gap,
+        concealed=0.500,
+        recoverable=0.420,
+    )
+    assert policy.decide(stalled).action is action
+
+
 class _PatientModel:
     """Expects something of waiting."""
 

@@ -49,6 +49,7 @@ def hold_target(
     wait: bool,
     slack: float = PAUSE_BAND,
     lack: float = GROWTH_BAND,
+    rather_late: bool = False,
 ) -> Decision:
     """Move towards a ``target`` (seconds), so that the words keep their rhythm.
 
@@ -56,7 +57,8 @@ def hold_target(
     lost. Otherwise a hole is concealed in place, unless it is so long that words would be
     missed, or the caller expects waiting to pay (``wait``); a frame behind which others have come
     is not waited for long. What is there is played, longer or shorter; a delay that is ``slack``
-    (seconds) too long is left alone, and in a hole one that is ``lack`` too short.
+    (seconds) too long is left alone, and in a hole one that is ``lack`` too short. ``rather_late``: words
+    are gone back to however late they are, when nothing newer has come.
     """
     target += ABOVE
     excess = observation.delay - observation.lead - target
@@ -64,6 +66,7 @@ def hold_target(
     back = observation.recoverable
     # Time by which the delay has to grow can be spent on the words of the hole.
     bearable = observation.mouth_to_ear <= SHORT_DELAY or back <= observation.frame - excess
+    bearable |= rather_late and observation.nothing_held
     if 0.0 < back <= OLD_WORDS and observation.concealed >= LONG_HOLE and bearable:
         return Decision(Action.RECOVER, source, target)
     if observation.missing and not observation.dtx:

@@ -73,6 +73,9 @@ class OnnxPolicy(PlayoutPolicy):
     LACK = 0.005
     """Delay below the target that is left alone in a hole, seconds: no more than is added to it, so that a
     repair that needs the target itself is in time."""
+    RATHER_LATE = True
+    """Words that were missed are gone back to however late they are, when nothing newer has come: the
+    network may hold up what follows as well."""
     EXCESS = 0.080
     """Delay above the target that is mended in speech too, seconds, ..."""
     OVERDUE = 2.0
@@ -151,10 +154,15 @@ class OnnxPolicy(PlayoutPolicy):
             else:
                 self._watch(self._clock() - began)
                 target = self._keep_pace(observation, target)
-                decision = self._hurried(
-                    hold_target(observation, target, wait=wait, slack=self.SLACK, lack=self.LACK)
+                decision = hold_target(
+                    observation,
+                    target,
+                    wait=wait,
+                    slack=self.SLACK,
+                    lack=self.LACK,
+                    rather_late=self.RATHER_LATE,
                 )
-                return self._overdue(observation, decision)
+                return self._overdue(observation, self._hurried(decision))
         return self._fallback.decide(observation)
 
     def _begin(self) -> None:

@@ -54,6 +54,7 @@ class _Driver(OnnxPolicy):
     LASTING = math.inf
     SLACK = PAUSE_BAND
     LACK = GROWTH_BAND
+    RATHER_LATE = False
     RELUCTANCE = 2.0
     LATE_RELUCTANCE = 0.0
     LATE_MEMORY = 0.5
