@@ -1,21 +1,17 @@
 """A room on Janus as `benchmarks/room_cost.py` measures it: whether all hear all, not what it costs."""
 
 import asyncio
-import importlib
-from pathlib import Path
 
 import pytest
 
+from tests.support.benchmark_program import benchmark_program
 from tests.support.janus_server import JanusProcess, missing_for_janus
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 
-
-async def test_both_participants_of_a_room_on_janus_send_and_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_both_participants_of_a_room_on_janus_send_and_hear() -> None:
     if missing := missing_for_janus():
         pytest.skip(missing)
-    monkeypatch.syspath_prepend(FOLDER)
-    room_cost = importlib.import_module("room_cost")
+    room_cost = benchmark_program("room_cost")
     with JanusProcess() as server:
         plans = [room_cost.Plan(kind, 2, 0.5, 1.0) for kind in ("softphone-all", "aiortc-all")]
         found = await asyncio.gather(*(room_cost.measure(plan, server.url) for plan in plans))

@@ -1,8 +1,5 @@
 """The core over random networks, and over a clean one: a few minutes of what benchmarks/endurance.py does."""
 
-import sys
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 
 from softphone.playout import playout_policies
 from softphone.sim.network import parse_profile
+from tests.support.benchmark_program import benchmark_program
 
 POLICIES = [
     "fixed",
@@ -23,11 +21,7 @@ POLICIES = [
 
 @pytest.fixture(scope="module")
 def endurance() -> ModuleType:
-    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-    try:
-        return import_module("endurance")
-    finally:
-        del sys.path[0]
+    return benchmark_program("endurance")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
